@@ -1,0 +1,1 @@
+"""Noises: keyed sampling, the input lattice, and what each noise certifies."""
