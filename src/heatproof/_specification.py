@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Self, get_args
+from collections.abc import Mapping
+from typing import Any, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -40,53 +40,38 @@ class Specification(BaseModel):
 def _translate(model: type[BaseModel], error: pydantic.ValidationError) -> InputError:
     """Turn pydantic's first complaint into one line of the house's form."""
     first = error.errors(include_url=False)[0]
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, InputError):
+        return _within(first["loc"], inner)
     path = ".".join(str(part) for part in first["loc"]) or "configuration"
     if first["type"] == "extra_forbidden":
-        return _unknown_key(model, tuple(first["loc"]), path)
-    if first["type"] in {"union_tag_invalid", "literal_error"}:
-        return _unknown_word(path, first)
+        return _unknown(path, "an unknown key", str(first["loc"][-1]), sorted(model.model_fields))
+    if first["type"] == "union_tag_invalid":
+        got = str(first["ctx"]["tag"])
+        return _unknown(f"{path}.name", repr(got), got, _words(first["ctx"]["expected_tags"]))
+    if first["type"] == "literal_error":
+        got = str(first["input"])
+        return _unknown(path, repr(got), got, _words(first["ctx"]["expected"]))
     if first["type"] == "missing":
         return InputError(message(path, "nothing", "a value (this key is required)"), name=path)
-    got = repr(first.get("input"))
-    return InputError(message(path, got, first["msg"].removeprefix("Value error, ")), name=path)
+    allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return InputError(message(path, repr(first["input"]), allowed), name=path)
 
 
-def _unknown_word(path: str, first: Any) -> UnknownNameError:  # noqa: ANN401 - pydantic's own error mapping
-    context = first.get("ctx", {})
-    if "expected_tags" in context:
-        got, path = str(context["tag"]), f"{path}.name"
-        words = [word.strip(" '") for word in str(context["expected_tags"]).split(",")]
-    else:
-        got = str(first.get("input"))
-        words = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ",").split(",")]
-    close = nearest(got, words)
+def _within(location: tuple[int | str, ...], inner: InputError) -> InputError:
+    """Name a nested settings class's own error by its place in this one (a union's tag is no place)."""
+    path = ".".join(str(part) for part in location if isinstance(part, int) or part == location[0])
+    text, name = f"{path}.{inner}", f"{path}.{inner.name}"
+    if isinstance(inner, UnknownNameError):
+        return UnknownNameError(text, name=name, nearest=inner.nearest)
+    return InputError(text, name=name)
+
+
+def _unknown(path: str, got: str, word: str, allowed: list[str]) -> UnknownNameError:
+    close = nearest(word, allowed)
     advice = f"Did you mean {close!r}?" if close else ""
-    return UnknownNameError(message(path, repr(got), ", ".join(words), advice), name=path, nearest=close)
+    return UnknownNameError(message(path, got, ", ".join(allowed), advice), name=path, nearest=close)
 
 
-def _unknown_key(model: type[BaseModel], location: tuple[int | str, ...], path: str) -> UnknownNameError:
-    allowed = sorted(_keys_at(model, [str(part) for part in location[:-1]]))
-    close = nearest(str(location[-1]), allowed)
-    advice = f"Did you mean {close!r}?" if close else ""
-    text = message(path, "an unknown key", "the keys " + ", ".join(allowed), advice)
-    return UnknownNameError(text, name=path, nearest=close)
-
-
-def _keys_at(model: type[BaseModel], path: Iterable[str]) -> set[str]:
-    """Return the field names of the settings class that `path` leads to (union tags are steps, too)."""
-    here: list[type[BaseModel]] = [model]
-    for part in path:
-        fields = [cls.model_fields[part].annotation for cls in here if part in cls.model_fields]
-        tagged = [cls for cls in here if "name" in cls.model_fields and part in _tags(cls)]
-        here = tagged or [found for annotation in fields for found in _models_in(annotation)]
-    return {key for cls in here for key in cls.model_fields}
-
-
-def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    return get_args(model.model_fields["name"].annotation)
-
-
-def _models_in(annotation: object) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for inner in get_args(annotation) for found in _models_in(inner)]
+def _words(listing: str) -> list[str]:
+    return [word.strip(" '") for word in listing.replace(" or ", ",").split(",")]
