@@ -54,7 +54,7 @@ class RunFolderError(InputError):
     """A run folder is missing, half-written, of another version, or in use."""
 
 
-class DependencyError(InputError, ImportError):
+class DependencyError(InputError):
     """An optional package is not installed; the message names the extra that brings it."""
 
 
