@@ -1,4 +1,4 @@
-"""Set-up for all tests: annotated shapes are checked at run time, one thread a process, data if it is there."""
+"""Set-up for all tests: shapes checked at run time, one thread a process, data where it is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jaxtyping import install_import_hook
 
 install_import_hook("heatproof", "beartype.beartype")
 
-import pytest
-import torch
+import pytest  # noqa: E402 - the hook must be in place first
+import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
