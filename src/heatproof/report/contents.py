@@ -1,0 +1,112 @@
+"""What one page shows, as plain data: the page knows nothing of run folders, models or torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from heatproof._intervals import Interval
+
+__all__ = [
+    "CertifiedInput",
+    "CurvePoint",
+    "DecisionField",
+    "GalleryImage",
+    "ReportContents",
+    "RobustPoint",
+    "RunContents",
+]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One epoch of the loss curves: `values` by name (total, natural, residual, validation accuracy…)."""
+
+    epoch: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RobustPoint:
+    """Robust accuracy of the network under an attack in one norm at one radius."""
+
+    norm: str
+    radius: float
+    accuracy: Interval
+    attack: str
+
+
+@dataclass(frozen=True)
+class CertifiedInput:
+    """One certified input: correct means not abstained and label = target; radius is the ℓ2 radius."""
+
+    index: int
+    label: int
+    target: int
+    abstained: bool
+    radius: float
+    agrees: bool
+
+    @property
+    def correct(self) -> bool:
+        """Whether the smoothed classifier answers, and answers right."""
+        return not self.abstained and self.label == self.target
+
+
+@dataclass(frozen=True)
+class DecisionField:
+    """For two-dimensional data: class probabilities over a rectangle, and the training points."""
+
+    horizontal: Float32[np.ndarray, " width"]
+    vertical: Float32[np.ndarray, " height"]
+    probabilities: Float32[np.ndarray, "height width classes"]
+    points: Float32[np.ndarray, "n 2"]
+    labels: Int64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class GalleryImage:
+    """One image of the gallery with what was predicted and proved about it."""
+
+    index: int
+    pixels: UInt8[np.ndarray, "height width channels"]
+    target: str
+    label: str
+    abstained: bool
+    radius: float
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """Everything that the page says about one run. Empty parts are shown as «not measured»."""
+
+    name: str
+    objective: str
+    config_yaml: str
+    environment: Mapping[str, str]
+    natural: Interval | None = None
+    robust: tuple[RobustPoint, ...] = ()
+    certified: tuple[CertifiedInput, ...] = ()
+    noise_std: float | None = None
+    classifier: str = ""
+    guarantee: str = ""
+    curves: tuple[CurvePoint, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    decision_field: DecisionField | None = None
+    gallery: tuple[GalleryImage, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportContents:
+    """One page: a title, the data set in a sentence, the class names, and one or more runs."""
+
+    title: str
+    data: str
+    class_names: tuple[str, ...]
+    radii: tuple[float, ...]
+    runs: tuple[RunContents, ...]
+    made_by: str = ""
