@@ -1,0 +1,68 @@
+"""Certificates as a table for other tools: CSV or Parquet, one row an input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from heatproof._check import message
+from heatproof.certify._record import Certificate
+from heatproof.errors import InputError, StorageError
+
+__all__ = ["export_certificates"]
+
+
+def export_certificates(certificates: Sequence[Certificate], path: Path) -> None:
+    """Write certificates to `path`, whose ending chooses the format: .csv or .parquet.
+
+    Columns: input, target, label (−1: abstained), correct, radius per norm, p_lower, counts (JSON), and
+    the settings that are the same for all (noise_std, alpha, classifier…). Written whole or not at all.
+    Errors: `InputError` for another ending or no certificates, `StorageError` if it cannot be written.
+    """
+    if path.suffix not in {".csv", ".parquet"}:
+        raise InputError(
+            message("export", repr(path.name), "a name ending in .csv or .parquet"), name="export"
+        )
+    if not certificates:
+        raise InputError(message("export", "no certificates", "at least one"), name="export")
+    rows = [_row(certificate) for certificate in certificates]
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        _write(rows, temporary, path.suffix)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"{path.name}: could not be written ({error}). Nothing was overwritten."
+        ) from error
+
+
+def _row(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "input": certificate.index,
+        "target": certificate.target,
+        "one_pass": certificate.one_pass,
+        "label": certificate.label,
+        "correct": certificate.correct if certificate.target is not None else None,
+        "radius_l2": certificate.radii["l2"],
+        "radius_l1": certificate.radii["l1"],
+        "radius_linf": certificate.radii["linf"],
+        "p_lower": certificate.p_lower,
+        "rounding": certificate.rounding,
+        "selection_counts": json.dumps(certificate.selection_counts),
+        "estimation_counts": json.dumps(certificate.estimation_counts),
+        **certificate.settings.to_mapping(),
+    }
+
+
+def _write(rows: list[dict[str, Any]], path: Path, suffix: str) -> None:
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    table = pa.Table.from_pylist(rows)
+    if suffix == ".csv":
+        csv.write_csv(table, path)
+    else:
+        parquet.write_table(table, path)

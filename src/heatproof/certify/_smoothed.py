@@ -1,0 +1,205 @@
+"""The smoothed classifier: one object that says which classifier it is, predicts and certifies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from scipy.special import bdtrc
+from torch import Tensor
+
+from heatproof._check import check_choice, check_inputs, check_labels, check_number, check_whole, message
+from heatproof._types import Classifier
+from heatproof.certify._model import device_of, evaluating, fingerprint, one_pass_labels
+from heatproof.certify._record import ABSTAIN, Certificate, CertificationSettings, make_certificate
+from heatproof.certify._votes import VotingPlan, count_votes
+from heatproof.errors import DataError, InputError
+from heatproof.noise import Lattice
+from heatproof.noise.keyed import Stage, content_key
+
+__all__ = ["SmoothedPredictor"]
+
+CLASSIFIERS = ("network", "equation")
+
+
+class SmoothedPredictor:
+    """The classifier x ↦ argmax_k P(argmax model(x + s·ξ) = k), ξ ~ N(0, I), sampled on a lattice.
+
+    `classifier="network"` smooths the model as it is; "equation" (time-conditioned models only) smooths
+    the network at t = 0, before diffusion: with s = √2·σ this is the exact heat flow over the diffusion
+    stage, of which the one-pass network at t = 1 is the learned approximation. Neither is the one-pass
+    network itself.
+
+    Args:
+        model: (B, *event) → (B, K) logits; a module is put in evaluation mode while it is used.
+        noise_std: s, in input units; one number for all inputs. May be left out for a model that carries
+            it (`model.noise_std`, set by training on the convection–diffusion objective); then the
+            classifier is "equation".
+        classifier: "network", "equation", or None for the rule above.
+        grid_step: the grid of the inputs (1/255 for 8-bit images in [0, 1]) or None.
+        seed: together with each input's index it fixes every draw.
+        batch_size: rows a forward pass; changes speed and memory only.
+
+    Errors: `InputError` for values outside their range, `ModelError` for outputs outside the contract.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        *,
+        noise_std: float | None = None,
+        classifier: str | None = None,
+        grid_step: float | None = None,
+        seed: int = 0,
+        batch_size: int = 2048,
+    ) -> None:
+        self.model = model
+        self.noise_std, self.classifier = _choose(model, noise_std, classifier)
+        self.seed = check_whole("seed", seed, at_least=0)
+        self.batch_size = check_whole("batch_size", batch_size)
+        self.lattice = Lattice.for_noise(self.noise_std, grid_step)
+
+    def settings(
+        self,
+        x: Float[Tensor, "batch *event"],
+        *,
+        alpha: float = 0.001,
+        estimation_samples: int = 10_000,
+        selection_samples: int = 100,
+    ) -> CertificationSettings:
+        """Return what a certification of inputs like x would be of; one forward pass of one input."""
+        check_number("alpha", alpha, above=0, below=1)
+        check_whole("estimation_samples", estimation_samples)
+        check_whole("selection_samples", selection_samples)
+        with evaluating(self.model):
+            _, classes = one_pass_labels(self._base, check_inputs("x", x)[:1], self.batch_size)
+        return CertificationSettings(
+            noise_std=self.noise_std,
+            classifier=self.classifier,
+            alpha=alpha,
+            estimation_samples=estimation_samples,
+            selection_samples=selection_samples,
+            seed=self.seed,
+            grid_step=self.lattice.grid_step,
+            unit=self.lattice.unit,
+            dimension=x[0].numel(),
+            classes=classes,
+            model_fingerprint=fingerprint(self.model),
+        )
+
+    def certify(
+        self,
+        x: Float[Tensor, "batch *event"],
+        settings: CertificationSettings | None = None,
+        *,
+        y: Int64[Tensor, " batch"] | None = None,
+        index: Int64[Tensor, " batch"] | None = None,
+    ) -> Iterator[Certificate]:
+        """Yield one certificate an input, in order, each as soon as it is complete.
+
+        Guarantee: for each input on its own, with probability at least 1 − alpha over the drawn noise, the
+        smoothed classifier answers `label` at every point closer than `radius`, or it abstained.
+        Procedure: Cohen et al. 2019 (CERTIFY): selection samples choose the class, fresh estimation
+        samples bound its probability by Clopper–Pearson. Cost: n₀ + n forward rows an input.
+        """
+        check_inputs("x", x)
+        settings = settings or self.settings(x)
+        keys = _keys(x, index)
+        if y is not None:
+            check_labels("y", y, count=len(x), classes=settings.classes)
+        samples = {
+            Stage.SELECTION: settings.selection_samples,
+            Stage.ESTIMATION: settings.estimation_samples,
+        }
+        rounding = self.lattice.rounding(x)
+        with evaluating(self.model):
+            one_pass, _ = one_pass_labels(self.model, x, self.batch_size)
+        for position, counts in self._votes(x, keys, samples, settings.classes):
+            yield make_certificate(
+                settings,
+                index=keys[position],
+                selection_counts=counts[Stage.SELECTION],
+                estimation_counts=counts[Stage.ESTIMATION],
+                rounding=float(rounding[position]),
+                target=None if y is None else int(y[position]),
+                one_pass=int(one_pass[position]),
+            )
+
+    def predict(
+        self,
+        x: Float[Tensor, "batch *event"],
+        *,
+        alpha: float = 0.001,
+        samples: int = 1_000,
+        index: Int64[Tensor, " batch"] | None = None,
+    ) -> Int64[Tensor, " batch"]:
+        """Return the smoothed label of each input, or `ABSTAIN` (−1) where the vote is too close.
+
+        Each answer differs from the true majority with probability at most alpha (Cohen et al. 2019,
+        PREDICT: a two-sided exact binomial test of the two largest counts; Hung & Fithian 2019).
+        """
+        settings = self.settings(x, alpha=alpha, estimation_samples=samples)
+        labels = torch.full((len(x),), ABSTAIN, dtype=torch.int64)
+        keys = _keys(x, index)
+        for position, counts in self._votes(x, keys, {Stage.ESTIMATION: samples}, settings.classes):
+            labels[position] = _majority(counts[Stage.ESTIMATION], alpha)
+        return labels
+
+    def _votes(
+        self, x: Tensor, keys: list[int], samples: dict[Stage, int], classes: int
+    ) -> Iterator[tuple[int, dict[Stage, np.ndarray]]]:
+        plan = VotingPlan(samples, self.noise_std, self.lattice, self.seed, classes, self.batch_size)
+        stream = count_votes(self._base, self.lattice.codes(x).cpu(), keys, plan, device_of(self.model))
+        while True:
+            with evaluating(self.model):  # flags are restored between inputs: the caller may stop here
+                votes = next(stream, None)
+            if votes is None:
+                return
+            yield votes.position, votes.counts
+
+    @property
+    def _base(self) -> Classifier:
+        """The network that receives the noise."""
+        if self.classifier == "network":
+            return self.model
+        at: Callable[..., Tensor] = self.model
+        return lambda x: at(x, 0.0)
+
+
+def _choose(model: Classifier, noise_std: float | None, classifier: str | None) -> tuple[float, str]:
+    """Apply the rule which classifier is meant, and refuse what has no meaning."""
+    timed = bool(getattr(model, "time_conditioned", False))
+    own = getattr(model, "noise_std", None)
+    if classifier is None:
+        classifier = "equation" if noise_std is None and timed and own is not None else "network"
+    check_choice("classifier", classifier, CLASSIFIERS)
+    if classifier == "equation" and not timed:
+        advice = "Use classifier='network', or a time-conditioned model."
+        text = message("classifier", "'equation' for a model without time", "'network'", advice)
+        raise InputError(text, name="classifier")
+    if noise_std is None and own is None:
+        advice = "Only a model trained on the convection–diffusion objective carries its own."
+        raise InputError(message("noise_std", None, "a finite number > 0", advice), name="noise_std")
+    value = own if noise_std is None else noise_std
+    if isinstance(value, (Tensor, np.ndarray)):
+        advice = "A noise_std chosen per input voids the certificate."
+        raise InputError(message("noise_std", "an array", "one number > 0", advice), name="noise_std")
+    return check_number("noise_std", value, above=0), classifier
+
+
+def _keys(x: Tensor, index: Tensor | None) -> list[int]:
+    if index is None:
+        return [content_key(row) for row in x]
+    if not isinstance(index, Tensor) or index.dtype != torch.int64 or tuple(index.shape) != (len(x),):
+        got = f"{index.dtype} of shape {tuple(index.shape)}" if isinstance(index, Tensor) else type(index)
+        raise DataError(message("index", got, f"an int64 tensor of shape ({len(x)},)"), name="index")
+    return [int(key) for key in index]
+
+
+def _majority(counts: np.ndarray, alpha: float) -> int:
+    second, first = (int(k) for k in np.argsort(counts, kind="stable")[-2:])
+    top, both = int(counts[first]), int(counts[first] + counts[second])
+    p_value = min(1.0, 2.0 * float(bdtrc(top - 1, both, 0.5)))
+    return first if p_value <= alpha else ABSTAIN
