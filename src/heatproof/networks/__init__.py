@@ -1,0 +1,43 @@
+"""Networks: settings that build them, normalisation inside the model, time as one more input."""
+
+from __future__ import annotations
+
+from heatproof.networks._base import Activation, NetworkBase
+from heatproof.networks._registry import (
+    NetworkDescription,
+    NetworkSettings,
+    build,
+    describe,
+    names,
+    parameters,
+)
+from heatproof.networks.custom import Factory
+from heatproof.networks.lenet import LeNet
+from heatproof.networks.mlp import MLP
+from heatproof.networks.normalise import Normalise, Normalised
+from heatproof.networks.residual_image import ResNet
+from heatproof.networks.residual_mlp import ResidualMLP
+from heatproof.networks.time import AtTime, Time, TimeConditioned, append_time, at_time
+
+__all__ = [
+    "MLP",
+    "Activation",
+    "AtTime",
+    "Factory",
+    "LeNet",
+    "NetworkBase",
+    "NetworkDescription",
+    "NetworkSettings",
+    "Normalise",
+    "Normalised",
+    "ResNet",
+    "ResidualMLP",
+    "Time",
+    "TimeConditioned",
+    "append_time",
+    "at_time",
+    "build",
+    "describe",
+    "names",
+    "parameters",
+]

@@ -1,0 +1,74 @@
+"""The residual network on vectors: Euler's scheme for the characteristics of the transport equation."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from heatproof.networks._base import ACTIVATIONS, Activation, Depth, NetworkBase, Width
+
+__all__ = ["ResidualMLP", "ResidualMLPBackbone", "Velocity"]
+
+
+class ResidualMLP(NetworkBase):
+    """Dense residual blocks, each an Euler step of a flow; takes inputs of any shape, flattened.
+
+    x_0 = W x + b (to `width` features), x_{l+1} = x_l + Δt·F_l(x_l) with Δt = 1/`depth` and
+    F_l(x) = W2 ρ(W1 x + b1) + b2, logits = linear head of x_depth.
+
+    This is the explicit Euler scheme of the characteristics x'(r) = v(x, T − r) of u_t = v·∇u (arXiv
+    2307.12333), with F_l(x) = v(x, T − lΔt). The time of the equation runs opposite to depth: the first block
+    acts at the latest time, the head (the base classifier) sits at t = 0. Stable under SGD with learning rate
+    0.1 and momentum 0.9 at every depth: Δt = 1/depth keeps the sum of all steps of order one, so no other
+    measure is taken and weights start as PyTorch's `Linear` does.
+
+    Parameters: (d + 1)·w + 2·depth·(w + 1)·w + (w + 1)·K for d inputs, width w, K classes.
+    """
+
+    takes: ClassVar[Literal["vectors"]] = "vectors"
+    usual_input: ClassVar[tuple[int, ...]] = (784,)
+
+    name: Literal["residual_mlp"] = "residual_mlp"
+    width: Width = 256
+    depth: Depth = 6
+    activation: Activation = "relu"
+
+    def _backbone(self, event: tuple[int, ...], classes: int) -> ResidualMLPBackbone:
+        return ResidualMLPBackbone(event[0], self.width, self.depth, classes, self.activation)
+
+
+class Velocity(nn.Module):
+    """F(x) = W2 ρ(W1 x + b1) + b2, from (B, width) to (B, width): the velocity of one step."""
+
+    def __init__(self, width: int, activation: Activation) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, width)
+        self.activation = ACTIVATIONS[activation]()
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, x: Float[torch.Tensor, "batch width"]) -> Float[torch.Tensor, "batch width"]:
+        """Return F(x)."""
+        velocity: torch.Tensor = self.outer(self.activation(self.inner(x)))
+        return velocity
+
+
+class ResidualMLPBackbone(nn.Module):
+    """Lift, `depth` Euler steps of size 1/depth, head: (B, *event), flattened, to logits (B, classes)."""
+
+    def __init__(self, features: int, width: int, depth: int, classes: int, activation: Activation) -> None:
+        super().__init__()
+        self.step = 1.0 / depth
+        self.lift = nn.Linear(features, width)
+        self.velocities = nn.ModuleList(Velocity(width, activation) for _ in range(depth))
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Float[torch.Tensor, "batch *event"]) -> Float[torch.Tensor, "batch classes"]:
+        """Return logits (B, K)."""
+        state: torch.Tensor = self.lift(x.flatten(1))
+        for velocity in self.velocities:
+            state = state + self.step * velocity(state)
+        logits: torch.Tensor = self.head(state)
+        return logits
