@@ -1,0 +1,179 @@
+"""The convection–diffusion objective: fit the labels, and obey the heat equation over the diffusion stage.
+
+The time-conditioned network g(x, t), t ∈ [0, 1], stands for the solution on the last unit of time
+(arXiv 2307.12333, the split model): u_t = σ²Δu with u(·, 0) the network before diffusion. At the discrete
+times t_k = kτ, k = 0…1/τ,
+
+    L  = L1 + λ·L2
+    L1 = mean over inputs and all k of CE(g(x, t_k), y)
+    L2 = mean over inputs and k ≥ 1 of ‖(g(x, t_k) − g(x, t_{k−1}))/τ − σ²·Δ_h g(x, t_{k−1})‖²
+
+with g in L2 the class probabilities (bounded, so that the comparison principle applies) or the logits.
+
+At the stability bound, with one direction, the residual is
+(g(x, t) − ½·g(x + hξ, t − τ) − ½·g(x − hξ, t − τ))/τ: agreement with an antithetic pair of noisy views.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from jaxtyping import Float, Int64
+from pydantic import BeforeValidator, Field, model_validator
+from torch import Tensor, nn
+
+from heatproof._check import message
+from heatproof.equation import Axes, Directions, diffusivity_of, noise_std_of
+from heatproof.errors import InputError, StabilityWarning
+from heatproof.objectives._objective import Losses, Objective, cross_entropy, logits_of
+
+__all__ = ["ConvectionDiffusion"]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ConvectionDiffusion(Objective):
+    """L = L1 + λ·L2 (see the module's text). Needs a time-conditioned model.
+
+    Fields:
+        noise_std, diffusivity: s or σ² = s²/2 over the unit of time; give exactly one.
+        weight: λ.
+        time_step: τ; 1/τ must be a whole number.
+        laplacian: `directions` (2m evaluations) or `axes` (2d evaluations).
+        space_step: h; left out, it stands at the stability bound (`axes` h = √(2dτσ²), `directions`
+            h = √(2τσ²)). A smaller one is taken, with a `StabilityWarning`: the explicit step is then no
+            convex combination, errors of short wavelength grow, and training may diverge.
+        residual_of: "probabilities" or "logits".
+        unbiased: squaring a random Laplacian adds σ⁴·Var/m to L2, which itself penalises spread under
+            noise. False keeps that term (the default: it is what makes the objective act at m = 1); True
+            takes the product ⟨r₁, r₂⟩ of two independent halves, whose mean is the squared residual, at
+            twice the evaluations of the Laplacian. With `axes`, nothing is random and both agree.
+
+    Cost: (1/τ + 1) + 2·pairs/τ evaluations (twice the second term if unbiased with `directions`).
+    At the default: 4.
+    """
+
+    name: Literal["convection_diffusion"] = "convection_diffusion"
+    noise_std: float | None = Field(None, gt=0)
+    diffusivity: float | None = Field(None, gt=0)
+    weight: float = Field(10.0, ge=0)
+    time_step: float = Field(1.0, gt=0, le=1)
+    laplacian: Annotated[
+        Annotated[Axes | Directions, Field(discriminator="name")], BeforeValidator(_named)
+    ] = Directions()
+    space_step: float | None = Field(None, gt=0)
+    residual_of: Literal["probabilities", "logits"] = "probabilities"
+    unbiased: bool = False
+
+    @model_validator(mode="after")
+    def _check_coefficients(self) -> Self:
+        if (self.noise_std is None) == (self.diffusivity is None):
+            got = "neither" if self.noise_std is None else "both"
+            raise InputError(message("noise_std or diffusivity", got, "exactly one of the two"))
+        if abs(1 / self.time_step - round(1 / self.time_step)) > 1e-9:
+            raise InputError(
+                message("time_step", self.time_step, "1/k for a whole number k"), name="time_step"
+            )
+        return self
+
+    @property
+    def sigma_squared(self) -> float:
+        """The diffusivity σ², however it was given."""
+        if self.diffusivity is not None:
+            return self.diffusivity
+        return diffusivity_of(self.smoothing)
+
+    @property
+    def smoothing(self) -> float:
+        """The noise_std √(2σ²), the standard deviation of the heat flow over the diffusion stage."""
+        return self.noise_std if self.noise_std is not None else noise_std_of(self.diffusivity or 0.0)
+
+    @property
+    def steps(self) -> int:
+        """1/τ, the number of time steps."""
+        return round(1 / self.time_step)
+
+    def evaluations(self, dimension: int) -> int:
+        """Return (1/τ + 1) + 2·pairs/τ, the pairs twice if `unbiased` takes two sets of them."""
+        return (self.steps + 1) + 2 * self._sets * self.laplacian.pairs(dimension) * self.steps
+
+    @property
+    def _sets(self) -> int:
+        return 2 if self.unbiased and isinstance(self.laplacian, Directions) else 1
+
+    def stable_space_step(self, dimension: int) -> float:
+        """Return the smallest h under which the explicit step keeps the comparison principle."""
+        return self.laplacian.smallest_space_step(self.sigma_squared, self.time_step, dimension)
+
+    def chosen_space_step(self, dimension: int) -> float:
+        """Return h: the one given, or the stability bound."""
+        return self.space_step or self.stable_space_step(dimension)
+
+    def check(self, model: nn.Module, dimension: int) -> None:
+        """Require a time-conditioned model; warn (`StabilityWarning`) if h is under the bound."""
+        _require_time(model)
+        bound = self.stable_space_step(dimension)
+        if self.chosen_space_step(dimension) < bound * (1 - 1e-9):
+            allowed = f"≥ {bound:g}, the stability bound"
+            text = message("space_step", f"{self.space_step:g}", allowed, "Training may diverge.")
+            warnings.warn(text, StabilityWarning, stacklevel=2)
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "batch *event"],
+        y: Int64[Tensor, " batch"],
+        generator: torch.Generator,
+    ) -> Losses:
+        """Return L with parts `cross_entropy` (L1) and `residual` (L2). One joint forward pass.
+
+        Errors: `ModelError` if the output is no (B, K); `InputError` if the model takes no time.
+        """
+        _require_time(model)
+        step = self.chosen_space_step(x[0].numel())
+        draws = [self._offsets(x, step, generator) for _ in range(self.steps)]  # each (S·J, B, *event)
+        points, times = self._points(x, draws)
+        logits = logits_of(model(points, times), len(points)).unflatten(0, (-1, len(x)))  # (rows, B, K)
+        clean, around = logits[: self.steps + 1], logits[self.steps + 1 :]
+        first = torch.stack([cross_entropy(row, y) for row in clean]).mean()
+        second = self._residual(clean, around, step)
+        return Losses(first + self.weight * second, {"cross_entropy": first, "residual": second})
+
+    def _offsets(self, x: Tensor, step: float, generator: torch.Generator) -> Tensor:
+        return torch.cat([self.laplacian.offsets(x, step, generator) for _ in range(self._sets)])
+
+    def _points(self, x: Tensor, draws: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Stack x at all times, then x ± offsets at the times before each step; with the time of each row."""
+        pairs = 2 * len(draws[0])
+        blocks = [x.expand(self.steps + 1, *x.shape)]
+        blocks += [torch.cat([x + offsets, x - offsets]) for offsets in draws]
+        k = list(range(self.steps + 1)) + [k for k in range(self.steps) for _ in range(pairs)]
+        times = torch.tensor(k, dtype=x.dtype, device=x.device) * self.time_step
+        return torch.cat(blocks).flatten(0, 1), times.repeat_interleave(len(x))
+
+    def _residual(self, clean: Tensor, around: Tensor, step: float) -> Tensor:
+        """Return L2 from logits (1/τ + 1, B, K) at x and (1/τ · 2·S·J, B, K) around it."""
+        if self.residual_of == "probabilities":
+            clean, around = clean.softmax(dim=-1), around.softmax(dim=-1)
+        before, after = clean[:-1], clean[1:]
+        values = around.unflatten(0, (self.steps, 2, self._sets, -1)).sum(dim=1)  # (1/τ, S, J, B, K)
+        second_differences = (values - 2 * before[:, None, None]).sum(dim=2)  # (1/τ, S, B, K)
+        laplacian = self.laplacian.weight(step) * second_differences
+        change = (after - before) / self.time_step
+        residuals = change[:, None] - self.sigma_squared * laplacian  # (1/τ, S, B, K)
+        product: Tensor = residuals[:, 0] * residuals[:, -1]
+        return product.sum(dim=-1).mean()
+
+
+def _require_time(model: nn.Module) -> None:
+    inner = getattr(model, "module", model)
+    if not getattr(inner, "time_conditioned", False):
+        advice = "Set time_conditioned on the network, or wrap it: heatproof.networks.TimeConditioned."
+        got = f"{type(inner).__name__} without time"
+        raise InputError(
+            message("model", got, "a time-conditioned model (model(x, t))", advice), name="model"
+        )
