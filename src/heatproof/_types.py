@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 
@@ -13,6 +13,7 @@ Classifier: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """Anything that maps inputs (B, *event) to logits (B, K): an `nn.Module` or a plain function."""
 
 
+@runtime_checkable
 class TimeConditionedClassifier(Protocol):
     """A classifier g(x, t) of input and time; `t=None` means the final time."""
 
@@ -21,6 +22,7 @@ class TimeConditionedClassifier(Protocol):
         ...
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Told after each piece of work how much is done; `note` is a few words for the reader."""
 

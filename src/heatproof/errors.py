@@ -11,6 +11,7 @@ __all__ = [
     "DataError",
     "DependencyError",
     "DivergenceError",
+    "GradientMaskingWarning",
     "HeatproofError",
     "InputError",
     "ModelError",
@@ -81,3 +82,7 @@ class VerificationError(HeatproofError, RuntimeError):
 
 class StabilityWarning(UserWarning):
     """A step is outside the bound under which the scheme keeps the comparison principle."""
+
+
+class GradientMaskingWarning(UserWarning):
+    """Gradients vanish at most inputs, so an attack that follows them says nothing of robustness."""
