@@ -23,7 +23,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One epoch of the loss curves: `values` by name (total, natural, residual, validation accuracy…)."""
+    """One epoch of the curves: `values` by name.
+
+    Names that end in "accuracy" are proportions in [0, 1]; every other name is a part of the loss, and
+    "total" is the whole of it. Values that are not finite leave a gap.
+    """
 
     epoch: int
     values: Mapping[str, float]
@@ -69,7 +73,7 @@ class DecisionField:
 
 @dataclass(frozen=True)
 class GalleryImage:
-    """One image of the gallery with what was predicted and proved about it."""
+    """One image of the gallery: `label` and `radius` are the smoothed classifier's, not the network's."""
 
     index: int
     pixels: UInt8[np.ndarray, "height width channels"]
@@ -81,7 +85,12 @@ class GalleryImage:
 
 @dataclass(frozen=True)
 class RunContents:
-    """Everything that the page says about one run. Empty parts are shown as «not measured»."""
+    """Everything that the page says about one run. Empty parts are shown as «not measured».
+
+    `natural` and `robust` speak of the network in one pass, `certified` of the smoothed classifier that
+    `classifier` names and `guarantee` describes. `seconds` goes by stage (train, attack, certify).
+    `folder` is the run folder, for the commands that the page suggests.
+    """
 
     name: str
     objective: str
@@ -98,11 +107,15 @@ class RunContents:
     decision_field: DecisionField | None = None
     gallery: tuple[GalleryImage, ...] = ()
     notes: tuple[str, ...] = ()
+    folder: str = ""
 
 
 @dataclass(frozen=True)
 class ReportContents:
-    """One page: a title, the data set in a sentence, the class names, and one or more runs."""
+    """One page: a title, the data set in a sentence, the class names, and one or more runs.
+
+    `radii` are the ℓ2 radii at which the table gives certified accuracy.
+    """
 
     title: str
     data: str
