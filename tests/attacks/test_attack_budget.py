@@ -39,7 +39,7 @@ def _budget(norm: str, centre: Tensor, radius: float, box: tuple[float, float] |
 )
 @settings(max_examples=300, deadline=None)
 def test_enforced_points_are_inside_the_ball_and_the_box(
-    norm: str, dtype: torch.dtype, radius: float, scale: float, width: int, seed: int, *, boxed: bool
+    *, norm: str, dtype: torch.dtype, radius: float, scale: float, width: int, seed: int, boxed: bool
 ) -> None:
     centre = _draw((3, width), seed, dtype).clamp(-0.7, 1.3)
     low, high = torch.tensor([-0.7, 1.3], dtype=dtype).tolist()

@@ -1,4 +1,4 @@
-"""The outer call: budget enforced, success decided anew, the model given back as it was, bad input refused."""
+"""The outer call: budget enforced, success decided anew, the model given back, bad input refused."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class _Cheat(Attack):
         self.value = value
 
     def run(self, logits: Classifier, case: Case) -> Tensor:
+        del logits
         return torch.full_like(case.x, self.value)
 
 
@@ -46,6 +47,7 @@ class _Misshapen(Attack):
     needs_gradients = False
 
     def run(self, logits: Classifier, case: Case) -> Tensor:
+        del logits
         return case.x[:, :1]
 
 
@@ -80,13 +82,13 @@ def test_an_attack_that_returns_another_shape_is_refused() -> None:
 )
 @settings(max_examples=120, deadline=None)
 def test_every_point_keeps_the_budget(
+    *,
     norm: str,
     radius: float,
     box: tuple[float, float] | None,
     event: tuple[int, ...],
     steps: int,
     seed: int,
-    *,
     double: bool,
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -272,9 +274,11 @@ def test_running_out_of_memory_and_interrupts_are_not_called_a_model_error() -> 
     x, y = _pair()
 
     def hungry(points: Tensor) -> Tensor:
+        del points
         raise torch.OutOfMemoryError("out of memory")
 
     def stopped(points: Tensor) -> Tensor:
+        del points
         raise KeyboardInterrupt
 
     with pytest.raises(torch.OutOfMemoryError):
@@ -291,7 +295,7 @@ def test_gradients_that_are_zero_nearly_everywhere_are_called_masked() -> None:
         return 1e4 * _linear(points)
 
     x, y = _pair()
-    with pytest.warns(GradientMaskingWarning, match="exactly 0 at 6 of 6 correctly classified inputs"):
+    with pytest.warns(GradientMaskingWarning, match="exactly 0 at 6 of 6 attacked inputs"):
         attack(steps, x, y, radius=0.1)
     with pytest.warns(GradientMaskingWarning, match="'margin'"):
         attack(saturated, x, y, radius=0.1, loss="cross_entropy")

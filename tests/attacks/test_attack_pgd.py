@@ -106,7 +106,7 @@ def test_the_candidate_returned_where_nothing_was_found_is_worse_for_the_model_t
     held = ~result.success
 
     def lead(points: Tensor) -> Tensor:
-        z = network(points).detach()
+        z: Tensor = network(points).detach()
         return z.gather(1, y[:, None])[:, 0] - z.scatter(1, y[:, None], -torch.inf).amax(dim=1)
 
     assert bool((lead(result.adversarial) < lead(x))[held].all())
@@ -172,8 +172,9 @@ def test_more_steps_do_not_weaken_the_attack(norm: str) -> None:
 def test_the_attack_is_as_strong_as_exhaustive_search_in_two_dimensions() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        network = nn.Sequential(nn.Linear(2, 30), nn.Tanh(), nn.Linear(30, 2))
-        nn.init.normal_(network[0].weight, std=2.0)
+        first = nn.Linear(2, 30)
+        nn.init.normal_(first.weight, std=2.0)
+        network = nn.Sequential(first, nn.Tanh(), nn.Linear(30, 2))
         x = torch.randn(80, 2)
     y = network(x).detach().argmax(dim=1)
     angle = torch.linspace(0, 2 * torch.pi, 721)

@@ -17,8 +17,9 @@ from heatproof.errors import InputError
 def _case() -> tuple[nn.Module, Tensor, Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        network = nn.Sequential(nn.Linear(4, 20), nn.Tanh(), nn.Linear(20, 3))
-        nn.init.normal_(network[0].weight, std=1.0)
+        first = nn.Linear(4, 20)
+        nn.init.normal_(first.weight, std=1.0)
+        network = nn.Sequential(first, nn.Tanh(), nn.Linear(20, 3))
         x = torch.rand(50, 4)
     y = network(x).detach().argmax(dim=1)
     y[:3] = (y[:3] + 1) % 3

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from heatproof._check import message
 from heatproof._types import Classifier
-from heatproof.errors import HeatproofError, ModelError
+from heatproof.errors import GradientMaskingWarning, HeatproofError, ModelError
 
-__all__ = ["CheckedModel", "input_gradient", "under_attack"]
+__all__ = ["CheckedModel", "input_gradient", "is_flat", "under_attack", "warn_if_masked"]
 
 _RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
 
@@ -99,3 +100,19 @@ def input_gradient(
         advice = "Remove detach, argmax or no_grad from the model; without gradients the attack sees nothing."
         raise ModelError(message("model output", "logits without gradient", allowed, advice), name="model")
     return torch.nan_to_num(found)
+
+
+def is_flat(gradient: Float[Tensor, "batch *event"]) -> Bool[Tensor, " batch"]:
+    """Say where the gradient is exactly 0."""
+    return ~(gradient != 0).flatten(1).any(dim=1)
+
+
+def warn_if_masked(flat: int, total: int) -> None:
+    """Warn with `GradientMaskingWarning` if more than half of the inputs have a gradient of exactly 0."""
+    if 2 * flat > total:
+        text = (
+            f"the gradient is exactly 0 at {flat} of {total} attacked inputs: this attack cannot "
+            "see the way out, and what it does not find is no evidence of robustness. Try the loss 'margin', "
+            "random restarts, or an attack without gradients."
+        )
+        warnings.warn(text, GradientMaskingWarning, stacklevel=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import final
 
@@ -13,12 +12,12 @@ from heatproof._check import check_choice, check_labels, check_number, check_who
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks._attack import Attack, Case
 from heatproof.attacks._budget import Budget
-from heatproof.attacks._model import CheckedModel, input_gradient, under_attack
+from heatproof.attacks._model import CheckedModel, input_gradient, is_flat, under_attack, warn_if_masked
 from heatproof.attacks._norms import NORMS
 from heatproof.attacks._request import check_box, check_keys, check_points, check_start
 from heatproof.attacks._result import AttackResult
 from heatproof.attacks.pgd import ProjectedGradientDescent
-from heatproof.errors import GradientMaskingWarning, InputError
+from heatproof.errors import InputError
 
 __all__ = ["attack", "run_attack"]
 
@@ -121,7 +120,8 @@ def run_attack(
             done += len(rows)
             progress(done, len(case.y), "inputs attacked")
     if watch_gradients:
-        _warn_if_masked(batches)
+        right = sum(int(batch.natural.sum()) for batch in batches)
+        warn_if_masked(sum(batch.flat for batch in batches), right)
     return _collect(batches, norm, float(case.budget.radius[0]))
 
 
@@ -183,21 +183,8 @@ def _look(inner: Attack, model: CheckedModel, case: Case, *, watch: bool) -> tup
     natural = outputs.detach().argmax(dim=1) == case.y
     if not (inner.needs_gradients and watch):
         return natural, 0
-    gradient = input_gradient(inner.gain(outputs, case.y), points)
-    flat = ~(gradient != 0).flatten(1).any(dim=1)
+    flat = is_flat(input_gradient(inner.gain(outputs, case.y), points))
     return natural, int((flat & natural).sum())
-
-
-def _warn_if_masked(batches: list[_Batch]) -> None:
-    right = sum(int(batch.natural.sum()) for batch in batches)
-    flat = sum(batch.flat for batch in batches)
-    if 2 * flat > right:
-        text = (
-            f"the gradient is exactly 0 at {flat} of {right} correctly classified inputs: this attack cannot "
-            "see the way out, and its robust accuracy is no evidence of robustness. Try the loss 'margin', "
-            "random restarts, or an attack without gradients."
-        )
-        warnings.warn(text, GradientMaskingWarning, stacklevel=4)
 
 
 def _collect(batches: list[_Batch], norm: str, radius: float) -> AttackResult:

@@ -101,7 +101,7 @@ def break_certificates(
     last = judge(found.last, progress=_third(progress, 1), **common)
     best = judge(found.best, progress=_third(progress, 2), **common)
     points, broken = places.clone(), torch.zeros_like(radii > 0)
-    points[chosen] = torch.where(per_row(last & ~best, places), found.last, found.best)
+    points[chosen] = torch.where(per_row(last & ~best, found.last), found.last, found.best)
     broken[chosen] = last | best
     return _summary(places, points, radii > 0, broken, level)
 

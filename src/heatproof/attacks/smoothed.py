@@ -15,7 +15,7 @@ from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks._attack import Case
 from heatproof.attacks._budget import Budget
 from heatproof.attacks._losses import margin
-from heatproof.attacks._model import CheckedModel, input_gradient, under_attack
+from heatproof.attacks._model import CheckedModel, input_gradient, is_flat, under_attack, warn_if_masked
 from heatproof.attacks._norms import NORMS, per_row
 from heatproof.attacks._request import check_box, check_keys, check_points, check_radii
 from heatproof.attacks.pgd import STEP
@@ -85,9 +85,9 @@ def attack_smoothed(
 
     Cost: (steps + 1)·samples passes forward and steps·samples backward for each input.
 
-    Errors: as in `attack`.
+    Errors: as in `attack`. Warns with `GradientMaskingWarning` if most inputs never have a gradient but 0.
 
-    Source: Salman et al. (2019), SmoothAdv; there the loss is cross-entropy and the noise is drawn once.
+    Source: Salman et al. (2019), SmoothAdv; there the loss is cross-entropy and one draw serves all steps.
     """
     number = check_number("noise_std", noise_std, above=0)
     search = _Search(number, check_whole("steps", steps), check_whole("samples", samples))
@@ -100,9 +100,9 @@ def attack_smoothed(
             found.append(search.run(checked, case.rows(rows)))
             done += len(rows)
             progress(done, len(case.y), "inputs attacked")
-    last, best, gain = (torch.cat(parts) for parts in zip(*found, strict=True))
-    distance = case.budget.distance(best)
-    return SmoothedAttackResult(last, best, gain, distance)
+    last, best, gain, flat = (torch.cat(parts) for parts in zip(*found, strict=True))
+    warn_if_masked(int(flat.sum()), len(flat))
+    return SmoothedAttackResult(last, best, gain, case.budget.distance(best))
 
 
 def _prepare(
@@ -129,10 +129,11 @@ class _Search:
     steps: int
     samples: int
 
-    def run(self, model: CheckedModel, case: Case) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the last points, the best points and the estimated gain of the best."""
+    def run(self, model: CheckedModel, case: Case) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the last points, the best, the estimated gain of the best, and where no step had a slope."""
         points = best = case.x
         top = torch.full_like(case.budget.radius, -torch.inf)
+        flat = torch.ones_like(case.y, dtype=torch.bool)
         for step in range(self.steps + 1):
             points = points.detach().requires_grad_(step < self.steps)
             gain, spare = self._gain(model, points, case, step)
@@ -141,8 +142,9 @@ class _Search:
             best = torch.where(per_row(better, points), points.detach(), best)
             if step < self.steps:
                 gradient = _gradient(gain, spare, points)
+                flat &= is_flat(gradient)
                 points = case.budget.step(points.detach(), gradient, STEP / self.steps)
-        return points.detach(), best, top
+        return points.detach(), best, top, flat
 
     def _gain(self, model: CheckedModel, points: Tensor, case: Case, step: int) -> tuple[Tensor, Tensor]:
         """Return the gain and, as a spare, the mean margin of the logits, both (batch,) float64."""
@@ -163,7 +165,7 @@ def _gradient(
 ) -> Float[Tensor, "batch *event"]:
     """Return the gradient of the gain; of the spare where that of the gain is exactly 0."""
     gradient = input_gradient(gain, points, keep_graph=True)
-    flat = ~(gradient != 0).flatten(1).any(dim=1)
+    flat = is_flat(gradient)
     if not bool(flat.any()):
         return gradient
     other = input_gradient(spare, points)
