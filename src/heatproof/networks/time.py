@@ -116,7 +116,13 @@ def _times(t: Time, x: torch.Tensor) -> torch.Tensor:
         return x.new_ones(())
     if isinstance(t, torch.Tensor):
         return _tensor_of_times(t, len(x)).to(x)
-    return x.new_full((), check_number("t", t, at_least=0.0, at_most=1.0))
+    if not _is_time(t):  # torch.compile traces this test, and not the one that words the error
+        check_number("t", t, at_least=0.0, at_most=1.0)
+    return x.new_full((), t)
+
+
+def _is_time(t: object) -> bool:
+    return isinstance(t, float | int) and not isinstance(t, bool) and 0 <= t <= 1
 
 
 def _tensor_of_times(t: torch.Tensor, batch: int) -> torch.Tensor:
@@ -128,7 +134,7 @@ def _tensor_of_times(t: torch.Tensor, batch: int) -> torch.Tensor:
     if known is None:
         return torch.where(inside, t, torch.nan)
     if not known:
-        got = f"values from {float(t.min()):g} to {float(t.max()):g}"
+        got = f"values from {float(t.detach().min()):g} to {float(t.detach().max()):g}"
         raise InputError(message("t", got, allowed), name="t")
     return t
 
