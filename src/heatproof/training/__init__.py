@@ -1,0 +1,6 @@
+"""Training: one visible loop, exact resume, and a diagnosis when it breaks."""
+
+from heatproof.training._settings import TrainingSettings, epochs_within, learning_rate
+from heatproof.training.loop import EpochRecord, TrainingResult, train
+
+__all__ = ["EpochRecord", "TrainingResult", "TrainingSettings", "epochs_within", "learning_rate", "train"]

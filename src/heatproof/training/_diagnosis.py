@@ -1,0 +1,36 @@
+"""When training breaks: say which knob most likely did it."""
+
+from __future__ import annotations
+
+from heatproof.errors import DivergenceError
+from heatproof.objectives import ConvectionDiffusion, Objective
+from heatproof.training._settings import TrainingSettings
+
+__all__ = ["divergence"]
+
+
+def divergence(
+    objective: Objective, settings: TrainingSettings, dimension: int, *, epoch: int, step: int
+) -> DivergenceError:
+    """Return the error for a loss that is not finite, with the knob to turn."""
+    text = (
+        f"training: the loss was NaN or infinite at epoch {epoch}, step {step}. "
+        f"{_knob(objective, settings, dimension)} The last checkpoint is kept."
+    )
+    return DivergenceError(text, epoch=epoch, step=step)
+
+
+def _knob(objective: Objective, settings: TrainingSettings, dimension: int) -> str:
+    if isinstance(objective, ConvectionDiffusion):
+        bound = objective.stable_space_step(dimension)
+        if objective.chosen_space_step(dimension) < bound * (1 - 1e-9):
+            return (
+                f"Most likely space_step = {objective.space_step:g} is under the stability bound {bound:g}: "
+                "raise it, or leave it out."
+            )
+    if settings.gradient_clip is None:
+        return (
+            f"Most likely learning_rate = {settings.learning_rate:g} is too large without gradient_clip: "
+            "lower it, or set gradient_clip."
+        )
+    return f"Most likely learning_rate = {settings.learning_rate:g} is too large: lower it."

@@ -1,0 +1,68 @@
+"""How long and how fast to train: one settings class."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from heatproof._check import message
+from heatproof._specification import Specification
+from heatproof.errors import InputError
+from heatproof.objectives import Objective
+
+__all__ = ["TrainingSettings", "epochs_within", "learning_rate"]
+
+
+class TrainingSettings(Specification):
+    """SGD with momentum, weight decay and a learning-rate schedule.
+
+    `epochs` counts passes over the training split. `budget`, if given, replaces it by equal cost: the
+    number of network evaluations (forward and backward) an input, which an objective that takes c of them
+    a step spends in budget/c epochs. `schedule` scales learning_rate by ½(1 + cos πp) (cosine), by
+    `decay` at each of the shares `milestones` of the training (step), or not (constant), after a linear
+    warm-up over the share `warmup`; p is the share that is done.
+    """
+
+    epochs: int = Field(30, ge=1)
+    budget: int | None = Field(None, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    nesterov: bool = True
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    decay: float = Field(0.1, gt=0, lt=1)
+    warmup: float = Field(0.05, ge=0, lt=1)
+    gradient_clip: float | None = Field(5.0, gt=0)
+    augmentation: Literal["none", "crop", "crop_flip"] = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu"] = "auto"
+    checkpoint_every: int = Field(1, ge=1)
+    tensorboard: bool = False
+
+
+def epochs_within(settings: TrainingSettings, objective: Objective, dimension: int) -> int:
+    """Return the number of epochs. Errors: `InputError` if the budget does not pay for one."""
+    if settings.budget is None:
+        return settings.epochs
+    cost = objective.evaluations(dimension)
+    if settings.budget < cost:
+        advice = f"One epoch of this objective costs {cost} evaluations an input."
+        raise InputError(message("budget", settings.budget, f"at least {cost}", advice), name="budget")
+    return settings.budget // cost
+
+
+def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
+    """Return the learning rate of one step: a function of the step alone, so resuming needs no state."""
+    progress = step / steps
+    if progress < settings.warmup:
+        return settings.learning_rate * (step + 1) / (settings.warmup * steps + 1)
+    if settings.schedule == "cosine":
+        return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+    if settings.schedule == "step":
+        passed = sum(progress >= milestone for milestone in settings.milestones)
+        return settings.learning_rate * float(settings.decay**passed)
+    return settings.learning_rate
