@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor
 
 from heatproof._check import check_finite, check_labels, message
 from heatproof.errors import DataError
 
-__all__ = ["LEVELS", "as_inputs", "as_labels", "as_tensor", "numbered"]
+__all__ = ["LEVELS", "Array", "as_inputs", "as_labels", "as_tensor", "numbered"]
 
 LEVELS = 255
 """The largest value of an 8-bit input: such inputs are divided by it."""
 
-_Array = np.ndarray[Any, Any]
+Array: TypeAlias = Shaped[np.ndarray, "..."]
+"""An array of any type and shape, as others wrote it."""
 
 _CHANNELS = (1, 3)
 
 
-def as_inputs(name: str, x: _Array) -> _Array:
+def as_inputs(name: str, x: Array) -> Array:
     """Return inputs (N, *event), uint8 as they are with channels first, or finite float32.
 
     uint8 (N, H, W) and (N, H, W, C) are images and become (N, 1, H, W) and (N, C, H, W); uint8 (N, d) stays.
@@ -41,7 +42,7 @@ def as_inputs(name: str, x: _Array) -> _Array:
     return values
 
 
-def as_labels(name: str, y: _Array, *, count: int, classes: int | None = None) -> Int64[np.ndarray, " rows"]:
+def as_labels(name: str, y: Array, *, count: int, classes: int | None = None) -> Int64[np.ndarray, " rows"]:
     """Return labels as int64 (count,) with values 0…classes−1.
 
     Errors: `DataError` for labels that are not whole numbers, another length, or labels outside.
@@ -60,7 +61,7 @@ def as_labels(name: str, y: _Array, *, count: int, classes: int | None = None) -
     return labels
 
 
-def as_tensor(x: _Array) -> Float32[Tensor, "rows *event"]:
+def as_tensor(x: Array) -> Float32[Tensor, "rows *event"]:
     """Return inputs as float32; uint8 k becomes k/255, rounded once."""
     values = np.ascontiguousarray(x, dtype=np.float32)
     if x.dtype == np.uint8:
@@ -79,7 +80,7 @@ def numbered(name: str, y: Int64[np.ndarray, " rows"]) -> tuple[str, ...]:
     return tuple(str(label) for label in present)
 
 
-def _channels_first(name: str, x: _Array) -> _Array:
+def _channels_first(name: str, x: Array) -> Array:
     if x.ndim == 2:
         return x
     if x.ndim == 3:

@@ -75,7 +75,7 @@ def _open(blob: bytes | None, row: int) -> Any:
     return image
 
 
-def _pixels(image: Any, row: int) -> np.ndarray[Any, Any]:
+def _pixels(image: Any, row: int) -> UInt8[np.ndarray, "height width *channels"]:
     try:
         return np.asarray(image)
     except (OSError, ValueError, SyntaxError) as error:

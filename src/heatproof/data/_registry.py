@@ -28,8 +28,9 @@ def load(name_or_path: str | os.PathLike[str], *, seed: int = 0, size: int | Non
     * `half_moons`, `circles`, `spirals`, `xor`: `size` points of the plane (1,500 unless told), drawn by
       `seed`;
     * `digits`: 8×8 images that come with scikit-learn, in [0, 1];
-    * `mnist`, `fashion_mnist`, `cifar10`: images in [0, 1], from the parquet files in
-      `$HEATPROOF_DATA/<name>` if there are any, else from the Hugging Face hub (`pip install 'heatproof[images]'`).
+    * `mnist`, `fashion_mnist`, `cifar10`: images in [0, 1], from parquet files in
+      `$HEATPROOF_DATA/<name>` if there are any, else from the Hugging Face hub; they need
+      `pip install 'heatproof[images]'`.
 
     By path: an `.npz` file or a folder of `.npy` files with arrays `x`, `y` or `x_train`, `y_train`,
     `x_test`, `y_test` (see `heatproof.data.arrays`), or a folder of parquet files in the Hugging Face layout.
@@ -65,7 +66,7 @@ def _word(value: object) -> str:
     return str(value)
 
 
-def _check_seed(seed: int) -> None:
+def _check_seed(seed: object) -> None:
     if check_whole("seed", seed, at_least=0) > _LARGEST_SEED:
         raise InputError(message("seed", seed, "a whole number from 0 to 2³²−1"), name="seed")
 

@@ -7,20 +7,19 @@ Rows are drawn with NumPy's `RandomState`, whose streams are frozen for all time
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 
 from heatproof._check import message
-from heatproof.data._convert import as_tensor
+from heatproof.data._convert import Array, as_tensor
 from heatproof.data._dataset import Split
 from heatproof.errors import DataError
 
 __all__ = ["Parts", "hold_out", "split_parts", "split_pool"]
 
-Parts = Mapping[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]
+Parts = Mapping[str, tuple[Array, Array]]
 """Inputs and labels by the name of their split."""
 
 _PART = 5
@@ -42,7 +41,7 @@ def hold_out(
     """
     labels, sizes = np.unique(y, return_counts=True)
     if sizes.min() < 2:
-        _refuse(labels[sizes.argmin()], sizes.min(), 2)
+        _refuse(int(labels[sizes.argmin()]), int(sizes.min()), 2)
     shares = np.clip(_largest_remainder(sizes, count), 1, sizes - 1)
     random = np.random.RandomState([seed, len(y)])  # not the stream that points are drawn from
     drawn = [
@@ -53,14 +52,14 @@ def hold_out(
     return np.setdiff1d(np.arange(len(y), dtype=np.int64), held), held
 
 
-def split_pool(x: np.ndarray[Any, Any], y: Int64[np.ndarray, " rows"], seed: int) -> dict[str, Split]:
+def split_pool(x: Array, y: Int64[np.ndarray, " rows"], seed: int) -> dict[str, Split]:
     """Split rows 60/20/20 into train, validation and test; the index of an input is its row.
 
     Errors: `DataError` for a class with fewer than three rows.
     """
     labels, sizes = np.unique(y, return_counts=True)
     if sizes.min() < 3:
-        _refuse(labels[sizes.argmin()], sizes.min(), 3)
+        _refuse(int(labels[sizes.argmin()]), int(sizes.min()), 3)
     share = len(y) // _PART
     rest, test = hold_out(y, share, seed)
     train, validation = hold_out(y[rest], share, seed)
@@ -91,7 +90,7 @@ def split_parts(parts: Parts, seed: int) -> dict[str, Split]:
 
 
 def _take(
-    x: np.ndarray[Any, Any],
+    x: Array,
     y: Int64[np.ndarray, " rows"],
     chosen: Int64[np.ndarray, " chosen"],
     offset: int,

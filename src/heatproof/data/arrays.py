@@ -6,19 +6,18 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from heatproof._check import message, nearest
-from heatproof.data._convert import LEVELS, as_inputs, as_labels, numbered
+from heatproof.data._convert import LEVELS, Array, as_inputs, as_labels, numbered
 from heatproof.data._dataset import DataSet
 from heatproof.data._splits import Parts, split_parts, split_pool
 from heatproof.errors import DataError, HeatproofError
 
 __all__ = ["holds_arrays", "read"]
 
-_Arrays = dict[str, np.ndarray[Any, Any]]
+_Arrays = dict[str, Array]
 
 _POOL = {"x", "y"}
 _TEST = {"x_train", "y_train", "x_test", "y_test"}
@@ -45,7 +44,7 @@ _FAILURES = (
 
 def holds_arrays(folder: Path) -> bool:
     """Whether the folder has `.npy` files."""
-    return any(folder.glob("*.npy"))
+    return bool(_npy_files(folder))
 
 
 def read(path: Path, *, seed: int = 0) -> DataSet:
@@ -80,30 +79,39 @@ def _read_npz(path: Path) -> _Arrays:
     try:
         if not zipfile.is_zipfile(path):
             raise _not_an_archive(path)
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: _array(path, name, archive[name]) for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _member(path, archive, name) for name in archive.namelist()}
     except HeatproofError:
         raise
     except _FAILURES as error:
         raise _unreadable(path, error) from error
 
 
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> Array:
+    """Read one array to its very end, where the checksum stands."""
+    if not name.endswith(".npy"):
+        allowed = "arrays in NumPy's format"
+        raise DataError(message(str(path), f"a member {name!r} that is no array", allowed), name=name)
+    with archive.open(name) as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        if stream.read(1):
+            raise DataError(message(str(path), f"more in {name!r} than its array", "whole arrays"), name=name)
+    return array
+
+
+def _npy_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.npy") if file.is_file())
+
+
 def _read_folder(folder: Path) -> _Arrays:
     arrays: _Arrays = {}
-    for file in sorted(folder.glob("*.npy")):
+    for file in _npy_files(folder):
         try:
             with file.open("rb") as stream:
                 arrays[file.stem] = np.lib.format.read_array(stream, allow_pickle=False)
         except _FAILURES as error:
             raise _unreadable(file, error) from error
     return arrays
-
-
-def _array(path: Path, name: str, value: object) -> np.ndarray[Any, Any]:
-    if not isinstance(value, np.ndarray):
-        allowed = "arrays in NumPy's format"
-        raise DataError(message(str(path), f"a member {name!r} that is no array", allowed), name=name)
-    return value
 
 
 def _not_an_archive(path: Path) -> DataError:
@@ -157,7 +165,7 @@ def _class_names(arrays: _Arrays, parts: Parts) -> tuple[str, ...]:
 
 
 def _scale(
-    arrays: Mapping[str, np.ndarray[Any, Any]], *, eight_bit: set[bool]
+    arrays: Mapping[str, Array], *, eight_bit: set[bool]
 ) -> tuple[tuple[float, float] | None, float | None]:
     box = _numbers(arrays, "input_range", 2)
     step = _numbers(arrays, "grid_step", 1)
@@ -174,7 +182,7 @@ def _scale(
     return (0.0, 1.0), 1 / LEVELS
 
 
-def _numbers(arrays: Mapping[str, np.ndarray[Any, Any]], name: str, count: int) -> list[float] | None:
+def _numbers(arrays: Mapping[str, Array], name: str, count: int) -> list[float] | None:
     if name not in arrays:
         return None
     values = arrays[name]

@@ -55,7 +55,7 @@ def read(name: str) -> DataSet:
     """
     published = _PUBLISHED[name]
     files = _local_files(name)
-    source = f"folder {files['train'][0].parent}" if "train" in files else f"hub {published.hub}"
+    source = f"folder {next(iter(files.values()))[0].parent}" if files else f"hub {published.hub}"
     tables = parquet.open_files(files) if files else _open_hub(name, published.hub)
     data = parquet.assemble(name, tables, source=source, seed=_SPLIT_SEED)
     if tuple(data.event_shape) != published.shape or data.classes != published.classes:

@@ -1,4 +1,4 @@
-"""A folder of parquet files in the Hugging Face layout: an image column and a label column, a file a split."""
+"""A folder of parquet files in the Hugging Face layout: images and labels, one or more files a split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from heatproof._check import message
-from heatproof.data._convert import LEVELS, as_inputs, as_labels, numbered
+from heatproof.data._convert import LEVELS, Array, as_inputs, as_labels, numbered
 from heatproof.data._dataset import DataSet
 from heatproof.data._images import decode
 from heatproof.data._splits import split_parts
@@ -19,8 +19,6 @@ __all__ = ["Files", "assemble", "find", "first_line", "library", "open_files", "
 
 Files = Mapping[str, list[Path]]
 """The parquet files of each split, by its name."""
-
-_Array = np.ndarray[Any, Any]
 
 _BATCH = 1_000
 _IMAGE_COLUMNS = ("image", "img")
@@ -99,8 +97,9 @@ def first_line(error: BaseException) -> str:
 
 
 def _files_of(folder: Path) -> dict[str, list[Path]]:
-    files = {name: sorted(folder.glob(f"{name}*.parquet")) for name in _SPLIT_NAMES}
-    return {name: paths for name, paths in files.items() if paths}
+    files = sorted(file for file in folder.glob("*.parquet") if file.is_file())
+    parts = {name: [file for file in files if file.name.startswith(name)] for name in _SPLIT_NAMES}
+    return {name: part for name, part in parts.items() if part}
 
 
 def _check_footer(path: Path) -> None:
@@ -125,13 +124,16 @@ def _class_names(table: Any) -> tuple[str, ...] | None:
     return tuple(found) if found else None
 
 
-def _read_split(split: str, table: Any, source: str) -> tuple[_Array, _Array]:
+def _read_split(split: str, table: Any, source: str) -> tuple[Array, Array]:
     import pyarrow as pa
 
     try:
         pixels, labels = _read_batches(table)
     except HeatproofError as error:
         raise DataError(f"{source}, {split}: {error}", name="name_or_path") from error
+    except MemoryError as error:
+        got = f"images in {split} that do not fit into memory"
+        raise DataError(message(source, got, "smaller images, or fewer"), name="name_or_path") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         got = f"a damaged {split} file ({first_line(error)})"
         allowed = "whole parquet files with the same columns"
@@ -141,9 +143,9 @@ def _read_split(split: str, table: Any, source: str) -> tuple[_Array, _Array]:
     return np.concatenate(pixels), np.concatenate(labels)
 
 
-def _read_batches(table: Any) -> tuple[list[_Array], list[_Array]]:
-    pixels: list[_Array] = []
-    labels: list[_Array] = []
+def _read_batches(table: Any) -> tuple[list[Array], list[Array]]:
+    pixels: list[Array] = []
+    labels: list[Array] = []
     row = 0
     for batch in table.with_format("arrow").iter(batch_size=_BATCH):
         column = next(name for name in _IMAGE_COLUMNS if name in batch.column_names)
