@@ -205,3 +205,31 @@ def test_the_margin_loss_does_not_saturate(scale: float) -> None:
     exact = (x @ weight + 0.3).abs() / weight.norm()
     result = attack(lambda points: scale * model(points), x, y, radius=0.5)
     assert torch.equal(result.success, exact < 0.5)
+
+
+def test_a_box_costs_the_l2_attack_little_against_the_exact_optimum() -> None:
+    """The nearest point of a plane inside a box has δ = clip(−μw) with one μ, found by bisection."""
+    generator = torch.Generator().manual_seed(8)
+    weight = torch.randn(12, generator=generator).double()
+    x = torch.rand(30, 12, generator=generator).double()
+    score = x @ weight - 0.5
+
+    def model(points: Tensor) -> Tensor:
+        z = points @ weight - 0.5
+        return torch.stack([-z, z], dim=1)
+
+    low, high = torch.zeros(30).double(), torch.full((30,), 1e3).double()
+    for _ in range(80):
+        middle = (low + high) / 2
+        moved = (x - (middle * score.sign())[:, None] * weight).clamp(0, 1)
+        crossed = (moved @ weight - 0.5) * score < 0
+        low, high = torch.where(crossed, low, middle), torch.where(crossed, middle, high)
+    exact = ((x - (high * score.sign())[:, None] * weight).clamp(0, 1) - x).norm(dim=1)
+    assert bool((exact > (score.abs() / weight.norm()) * 1.01).any())  # the box matters for some
+    y = model(x).argmax(dim=1)
+    for row in range(0, 30, 3):
+        one, radius = slice(row, row + 1), float(exact[row])
+        inside = attack(model, x[one], y[one], radius=0.999 * radius, input_range=(0.0, 1.0))
+        beyond = attack(model, x[one], y[one], radius=1.03 * radius, input_range=(0.0, 1.0))
+        assert not bool(inside.success)
+        assert bool(beyond.success)

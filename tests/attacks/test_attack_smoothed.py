@@ -252,3 +252,11 @@ def test_a_model_without_gradients_is_refused_and_one_with_none_but_zeros_is_cal
         attack_smoothed(
             lambda points: model(points).sign() + 0 * points[:, :1], x, label, noise_std=STD, radii=exact
         )
+
+
+def test_it_works_in_inference_mode() -> None:
+    model, x, label, exact = _half_spaces(1.0)
+    wanted = break_certificates(model, x, label, 1.2 * exact, noise_std=STD)
+    with torch.inference_mode():
+        found = break_certificates(model, x.clone(), label.clone(), 1.2 * exact, noise_std=STD)
+    assert torch.equal(found.points, wanted.points)

@@ -111,3 +111,12 @@ def test_bad_radii_are_refused(radii: Any, words: str) -> None:
     network, x, y = _case()
     with pytest.raises(InputError, match=words):
         attack_radii(network, x, y, radii=radii)
+
+
+def test_it_works_in_inference_mode() -> None:
+    network, x, y = _case()
+    wanted = attack_radii(network, x, y, radii=RADII, steps=5)
+    with torch.inference_mode():
+        found = attack_radii(network, x.clone(), y.clone(), radii=RADII, steps=5)
+    for one, other in zip(wanted, found, strict=True):
+        assert torch.equal(one.adversarial, other.adversarial)

@@ -41,7 +41,7 @@ def attack(
 ) -> AttackResult:
     """Attack a classifier by projected gradient descent and return what was found.
 
-    For each input it seeds a search for p with ‖p − x‖ ≤ radius, p in the box, and arg max model(p) ≠ y.
+    It searches, for each input, for a p with ‖p − x‖ ≤ radius, p in the box, and arg max model(p) ≠ y.
 
     Args:
         model: maps (batch, *event) to logits (batch, K), differentiable in its input. A module is put in
@@ -178,10 +178,11 @@ def _attack_batch(inner: Attack, model: CheckedModel, case: Case, *, watch: bool
 
 def _look(inner: Attack, model: CheckedModel, case: Case, *, watch: bool) -> tuple[Tensor, int]:
     """Return which rows the model gets right, and at how many of them the gradient is exactly 0."""
-    points = case.x.clone().requires_grad_(inner.needs_gradients)
+    watch = watch and inner.needs_gradients
+    points = case.x.clone().requires_grad_(watch)
     outputs = model(points)
     natural = outputs.detach().argmax(dim=1) == case.y
-    if not (inner.needs_gradients and watch):
+    if not watch:
         return natural, 0
     flat = is_flat(input_gradient(inner.gain(outputs, case.y), points))
     return natural, int((flat & natural).sum())

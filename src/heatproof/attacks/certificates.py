@@ -86,10 +86,11 @@ def break_certificates(
     if len(chosen) == 0:
         return _summary(places, places, radii > 0, torch.zeros_like(radii > 0), level)
     keys = check_keys(seed, index, places).rows(chosen)
+    identity = torch.tensor(keys.index)
     common: dict[str, Any] = {
         "noise_std": noise_std,
         "seed": seed,
-        "index": torch.tensor(keys.index),
+        "index": identity,
         "batch_size": batch_size,
     }
     wanted = label.to(places.device)[chosen]

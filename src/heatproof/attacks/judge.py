@@ -71,8 +71,8 @@ def judge_smoothed(
         places = check_points("points", points)
         labels = check_labels("label", label, count=len(places)).detach().clone().to(places.device)
         keys = check_keys(seed, index, places)
-    against = torch.zeros_like(labels)
     with under_attack(model, int(labels.max())) as checked, torch.no_grad():
+        against = torch.zeros_like(labels)
         for rows in torch.arange(len(labels)).split(group):
             vote = _Vote(checked, places[rows], labels[rows], keys.rows(rows), std)
             against[rows] = vote.against(number)
