@@ -65,7 +65,7 @@ def _open(blob: bytes | None, row: int) -> Any:
     try:
         image = Image.open(io.BytesIO(blob or b""), formats=_FORMATS)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        got = "no image" if not blob else f"{len(blob)} bytes that are no image"
+        got = "no image (a path is not followed)" if not blob else f"{len(blob)} bytes that are no image"
         raise DataError(message(f"row {row}", got, f"one of {', '.join(_FORMATS)}"), name="image") from error
     if image.mode not in _MODES:
         advice = "Convert them with Pillow: image.convert('RGB')."

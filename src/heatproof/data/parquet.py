@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,14 @@ def open_files(files: Files) -> Mapping[str, Any]:
 
 def assemble(name: str, tables: Mapping[str, Any], *, source: str, seed: int) -> DataSet:
     """Make a data set of the tables that the `datasets` library opened."""
-    class_names = _class_names(tables["train"])
-    classes = len(class_names) if class_names else None
-    parts = {}
-    for split in (split for split in _SPLIT_NAMES if split in tables):
-        pixels, labels = _read_split(split, tables[split], source)
-        y = as_labels(f"{split}.label", labels, count=len(pixels), classes=classes)
-        parts[split] = (as_inputs(f"{split}.image", pixels), y)
+    raw = {split: _read_split(split, tables[split], source) for split in _SPLIT_NAMES if split in tables}
+    class_names = _class_names(tables["train"], raw["train"][1])
     return DataSet(
         name,
-        **split_parts(parts, seed),
-        class_names=class_names or numbered("train.label", parts["train"][1]),
+        **split_parts(
+            {split: _checked(split, *raw.pop(split), len(class_names)) for split in list(raw)}, seed
+        ),
+        class_names=class_names,
         input_range=(0.0, 1.0),
         grid_step=1 / LEVELS,
         source=source,
@@ -103,32 +101,62 @@ def _files_of(folder: Path) -> dict[str, list[Path]]:
 
 
 def _check_footer(path: Path) -> None:
-    """Refuse early, and in our words, a file that is truncated or no parquet at all."""
+    """Refuse early, and in our words, a file that is truncated, no parquet at all, or without our columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        names = pq.read_schema(path).names
+        footer = pq.read_metadata(path)
+        schema = footer.schema.to_arrow_schema()
     except (OSError, pa.ArrowException) as error:
         got = "a truncated file, or one that is no parquet whatever its name"
         text = message(str(path), got, "a parquet file", "Copy it again.")
         raise DataError(text, name="name_or_path") from error
-    if _LABEL_COLUMN not in names or not set(names) & set(_IMAGE_COLUMNS):
+    if footer.num_rows == 0:
+        raise DataError(message(str(path), "no rows", "at least one row"), name="name_or_path")
+    if _LABEL_COLUMN not in schema.names or not set(schema.names) & set(_IMAGE_COLUMNS):
         allowed = "a column image or img, and a column label"
-        raise DataError(message(str(path), f"columns {', '.join(names)}", allowed), name="name_or_path")
+        raise DataError(
+            message(str(path), f"columns {', '.join(schema.names)}", allowed), name="name_or_path"
+        )
+    if not pa.types.is_integer(kind := schema.field(_LABEL_COLUMN).type):
+        got = f"labels of type {kind}"
+        raise DataError(message(str(path), got, "whole numbers 0…K−1"), name="name_or_path")
 
 
-def _class_names(table: Any) -> tuple[str, ...] | None:
+def _checked(split: str, pixels: Array, labels: Array, classes: int) -> tuple[Array, Array]:
+    y = as_labels(f"{split}.{_LABEL_COLUMN}", labels, count=len(pixels), classes=classes)
+    return as_inputs(f"{split}.image", pixels), y
+
+
+def _class_names(table: Any, labels: Array) -> tuple[str, ...]:
+    """Return the names that the file gives its classes, else their numbers."""
     feature = (table.features or {}).get(_LABEL_COLUMN)
     found = getattr(feature, "names", None)
-    return tuple(found) if found else None
+    if found:
+        return tuple(found)
+    name = f"train.{_LABEL_COLUMN}"
+    return numbered(name, as_labels(name, labels, count=len(labels)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library from printing an error that we raise anyway."""
+    log = library().logging
+    before = log.get_verbosity()
+    log.set_verbosity(log.CRITICAL)
+    try:
+        yield
+    finally:
+        log.set_verbosity(before)
 
 
 def _read_split(split: str, table: Any, source: str) -> tuple[Array, Array]:
     import pyarrow as pa
 
     try:
-        pixels, labels = _read_batches(table)
+        with _quiet():
+            pixels, labels = _read_batches(table)
     except HeatproofError as error:
         raise DataError(f"{source}, {split}: {error}", name="name_or_path") from error
     except MemoryError as error:
