@@ -21,9 +21,9 @@ class ResidualMLP(NetworkBase):
 
     This is the explicit Euler scheme of the characteristics x'(r) = v(x, T − r) of u_t = v·∇u (arXiv
     2307.12333), with F_l(x) = v(x, T − lΔt). The time of the equation runs opposite to depth: the first block
-    acts at the latest time, the head (the base classifier) sits at t = 0. Stable under SGD with learning rate
-    0.1 and momentum 0.9 at every depth: Δt = 1/depth keeps the sum of all steps of order one, so no other
-    measure is taken and weights start as PyTorch's `Linear` does.
+    acts at the latest time, the head (the base classifier) sits at t = 0. Δt = 1/depth keeps the sum of all
+    steps of order one, so weights start as PyTorch's `Linear` does and nothing else is done for stability: on
+    8×8 digits, SGD with learning rate 0.1 and momentum 0.9 trained depths from 1 to 100 without diverging.
 
     Parameters: (d + 1)·w + 2·depth·(w + 1)·w + (w + 1)·K for d inputs, width w, K classes.
     """
