@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from heatproof._check import message
+from heatproof._check import check_labels, message
 from heatproof._specification import Specification
-from heatproof.errors import ModelError
+from heatproof.errors import DataError, InputError, ModelError
 
-__all__ = ["Losses", "Objective", "cross_entropy", "logits_of"]
+__all__ = ["Losses", "Objective", "check_batch", "cross_entropy", "logits_of"]
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The number to minimise, its named parts (before weighting), and clean logits for the accuracy."""
+    """The number to minimise, and its named parts (before weighting)."""
 
     total: Float[Tensor, ""]
     parts: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
@@ -50,17 +50,41 @@ class Objective(Specification):
         y: Int64[Tensor, " batch"],
         generator: torch.Generator,
     ) -> Losses:
-        """Return the losses on one batch; all randomness comes from `generator`."""
+        """Return the losses on one batch; all randomness comes from `generator`.
+
+        Errors: `InputError` for a batch without rows, `DataError` for labels that are not int64 (B,) or not
+        among the model's classes (values are looked at on the CPU only), `ModelError` for an output that is
+        no floating-point (B, K).
+        """
 
 
 def cross_entropy(logits: Float[Tensor, "batch classes"], y: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy −log softmax(logits)_y over the batch."""
+    """Return the mean cross-entropy −log softmax(logits)_y over the batch.
+
+    PyTorch's own function skips labels of −100 and takes floats (B, K) for probabilities: here both are
+    refused, with `DataError`. On an accelerator the values of y are not looked at, which would wait for it.
+    """
+    if y.device.type == "cpu":
+        check_labels("y", y, count=len(logits), classes=logits.shape[1])
     return nn.functional.cross_entropy(logits, y)
+
+
+def check_batch(x: Float[Tensor, "batch *event"], y: Int64[Tensor, " batch"]) -> None:
+    """Refuse what would be broadcast, ignored or taken for something else. Looks at shapes and types only."""
+    if x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
+        got, allowed = f"{x.dtype} of shape {tuple(x.shape)}", "floating-point (B, *event) with B ≥ 1"
+        raise InputError(message("x", got, allowed), name="x")
+    if y.dtype != torch.int64 or tuple(y.shape) != (len(x),):
+        got, allowed = f"{y.dtype} of shape {tuple(y.shape)}", f"int64 of shape ({len(x)},)"
+        raise DataError(message("y", got, allowed), name="y")
 
 
 def logits_of(output: object, rows: int) -> Float[Tensor, "rows classes"]:
     """Return a model's output if it is a matrix of logits. Errors: `ModelError`."""
-    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != rows:
-        got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise ModelError(message("model output", got, f"logits of shape ({rows}, K)"), name="model")
+    allowed = f"floating-point logits of shape ({rows}, K)"
+    if not isinstance(output, Tensor):
+        raise ModelError(message("model output", type(output).__name__, allowed), name="model")
+    if output.ndim != 2 or len(output) != rows or not output.is_floating_point():
+        got = f"{output.dtype} of shape {tuple(output.shape)}"
+        raise ModelError(message("model output", got, allowed), name="model")
     return output

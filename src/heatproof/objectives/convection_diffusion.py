@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from heatproof._check import message
 from heatproof.equation import Axes, Directions, diffusivity_of, noise_std_of
 from heatproof.errors import InputError, StabilityWarning
-from heatproof.objectives._objective import Losses, Objective, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Objective, check_batch, cross_entropy, logits_of
 
 __all__ = ["ConvectionDiffusion"]
 
@@ -42,7 +42,7 @@ class ConvectionDiffusion(Objective):
     Fields:
         noise_std, diffusivity: s or σ² = s²/2 over the unit of time; give exactly one.
         weight: λ.
-        time_step: τ; 1/τ must be a whole number.
+        time_step: τ; 1/τ must be a whole number, to six digits (then τ is 1 over that number exactly).
         laplacian: `directions` (2m evaluations) or `axes` (2d evaluations).
         space_step: h; left out, it stands at the stability bound (`axes` h = √(2dτσ²), `directions`
             h = √(2τσ²)). A smaller one is taken, with a `StabilityWarning`: the explicit step is then no
@@ -58,14 +58,14 @@ class ConvectionDiffusion(Objective):
     """
 
     name: Literal["convection_diffusion"] = "convection_diffusion"
-    noise_std: float | None = Field(None, gt=0)
-    diffusivity: float | None = Field(None, gt=0)
-    weight: float = Field(10.0, ge=0)
-    time_step: float = Field(1.0, gt=0, le=1)
+    noise_std: float | None = Field(None, ge=1e-9, le=1e9)
+    diffusivity: float | None = Field(None, ge=1e-18, le=1e18)
+    weight: float = Field(10.0, ge=0, le=1e9)
+    time_step: float = Field(1.0, ge=1e-3, le=1)
     laplacian: Annotated[
         Annotated[Axes | Directions, Field(discriminator="name")], BeforeValidator(_named)
     ] = Directions()
-    space_step: float | None = Field(None, gt=0)
+    space_step: float | None = Field(None, ge=1e-9, le=1e9)
     residual_of: Literal["probabilities", "logits"] = "probabilities"
     unbiased: bool = False
 
@@ -74,7 +74,7 @@ class ConvectionDiffusion(Objective):
         if (self.noise_std is None) == (self.diffusivity is None):
             got = "neither" if self.noise_std is None else "both"
             raise InputError(message("noise_std or diffusivity", got, "exactly one of the two"))
-        if abs(1 / self.time_step - round(1 / self.time_step)) > 1e-9:
+        if abs(self.time_step * self.steps - 1) > 1e-6:
             raise InputError(
                 message("time_step", self.time_step, "1/k for a whole number k"), name="time_step"
             )
@@ -107,7 +107,7 @@ class ConvectionDiffusion(Objective):
 
     def stable_space_step(self, dimension: int) -> float:
         """Return the smallest h under which the explicit step keeps the comparison principle."""
-        return self.laplacian.smallest_space_step(self.sigma_squared, self.time_step, dimension)
+        return self.laplacian.smallest_space_step(self.sigma_squared, 1 / self.steps, dimension)
 
     def chosen_space_step(self, dimension: int) -> float:
         """Return h: the one given, or the stability bound."""
@@ -131,9 +131,11 @@ class ConvectionDiffusion(Objective):
     ) -> Losses:
         """Return L with parts `cross_entropy` (L1) and `residual` (L2). One joint forward pass.
 
-        Errors: `ModelError` if the output is no (B, K); `InputError` if the model takes no time.
+        Memory grows with all `evaluations` of the batch at once. Errors: those of every objective;
+        `InputError` if the model takes no time.
         """
         _require_time(model)
+        check_batch(x, y)
         step = self.chosen_space_step(x[0].numel())
         draws = [self._offsets(x, step, generator) for _ in range(self.steps)]  # each (S·J, B, *event)
         points, times = self._points(x, draws)
@@ -152,7 +154,7 @@ class ConvectionDiffusion(Objective):
         blocks = [x.expand(self.steps + 1, *x.shape)]
         blocks += [torch.cat([x + offsets, x - offsets]) for offsets in draws]
         k = list(range(self.steps + 1)) + [k for k in range(self.steps) for _ in range(pairs)]
-        times = torch.tensor(k, dtype=x.dtype, device=x.device) * self.time_step
+        times = torch.tensor(k, dtype=x.dtype, device=x.device) / self.steps
         return torch.cat(blocks).flatten(0, 1), times.repeat_interleave(len(x))
 
     def _residual(self, clean: Tensor, around: Tensor, step: float) -> Tensor:
@@ -163,17 +165,17 @@ class ConvectionDiffusion(Objective):
         values = around.unflatten(0, (self.steps, 2, self._sets, -1)).sum(dim=1)  # (1/τ, S, J, B, K)
         second_differences = (values - 2 * before[:, None, None]).sum(dim=2)  # (1/τ, S, B, K)
         laplacian = self.laplacian.weight(step) * second_differences
-        change = (after - before) / self.time_step
+        change = (after - before) * self.steps
         residuals = change[:, None] - self.sigma_squared * laplacian  # (1/τ, S, B, K)
         product: Tensor = residuals[:, 0] * residuals[:, -1]
         return product.sum(dim=-1).mean()
 
 
 def _require_time(model: nn.Module) -> None:
-    inner = getattr(model, "module", model)
-    if not getattr(inner, "time_conditioned", False):
+    wrapped = getattr(model, "module", None)  # by DistributedDataParallel
+    if not any(getattr(one, "time_conditioned", False) for one in (model, wrapped)):
         advice = "Set time_conditioned on the network, or wrap it: heatproof.networks.TimeConditioned."
-        got = f"{type(inner).__name__} without time"
+        got = f"{type(model).__name__} without time"
         raise InputError(
             message("model", got, "a time-conditioned model (model(x, t))", advice), name="model"
         )

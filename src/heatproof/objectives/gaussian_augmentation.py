@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from heatproof.objectives._objective import Losses, Objective, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Objective, check_batch, cross_entropy, logits_of
 
 __all__ = ["GaussianAugmentation"]
 
@@ -22,7 +22,7 @@ class GaussianAugmentation(Objective):
     """
 
     name: Literal["gaussian_augmentation"] = "gaussian_augmentation"
-    noise_std: float = Field(gt=0)
+    noise_std: float = Field(ge=1e-9, le=1e9)
 
     def evaluations(self, dimension: int) -> int:
         """Return 1."""
@@ -42,6 +42,7 @@ class GaussianAugmentation(Objective):
         generator: torch.Generator,
     ) -> Losses:
         """Return the cross-entropy at x + s·ξ."""
+        check_batch(x, y)
         xi = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
         noisy = x + self.noise_std * xi.to(x.device)
         loss = cross_entropy(logits_of(model(noisy), len(x)), y)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from heatproof.objectives._objective import Losses, Objective, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Objective, check_batch, cross_entropy, logits_of
 
 __all__ = ["Natural"]
 
@@ -32,5 +32,6 @@ class Natural(Objective):
     ) -> Losses:
         """Return the cross-entropy; `generator` is not used."""
         del generator
+        check_batch(x, y)
         loss = cross_entropy(logits_of(model(x), len(x)), y)
         return Losses(loss, {"cross_entropy": loss})
