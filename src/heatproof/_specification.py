@@ -60,6 +60,8 @@ def _translate(model: type[BaseModel], error: pydantic.ValidationError) -> Input
 
 def _within(location: tuple[int | str, ...], inner: InputError) -> InputError:
     """Name a nested settings class's own error by its place in this one (a union's tag is no place)."""
+    if not location:
+        return inner
     path = ".".join(str(part) for part in location if isinstance(part, int) or part == location[0])
     text, name = f"{path}.{inner}", f"{path}.{inner.name}"
     if isinstance(inner, UnknownNameError):
