@@ -12,10 +12,10 @@ __all__ = ["divergence"]
 def divergence(
     objective: Objective, settings: TrainingSettings, dimension: int, *, epoch: int, step: int
 ) -> DivergenceError:
-    """Return the error for a loss that is not finite, with the knob to turn."""
+    """Return the error for a loss or weights that are not finite, with the knob to turn."""
     text = (
-        f"training: the loss was NaN or infinite at epoch {epoch}, step {step}. "
-        f"{_knob(objective, settings, dimension)} The last checkpoint is kept."
+        f"training: NaN or infinite loss or weights at epoch {epoch}, step {step}. "
+        f"{_knob(objective, settings, dimension)} No checkpoint was written after that."
     )
     return DivergenceError(text, epoch=epoch, step=step)
 

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from heatproof._check import message
@@ -18,9 +18,13 @@ from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.objectives import Objective
 from heatproof.training._augment import augmenter
+from heatproof.training._fit import check_model
 from heatproof.training._settings import TrainingSettings, epochs_within
 
 __all__ = ["Session", "epoch_seed", "prepare"]
+
+_BESIDE = ("checkpoint_every", "tensorboard")
+"""Settings that change nothing about the weights: a resumed training may have others."""
 
 
 @dataclass
@@ -54,14 +58,21 @@ class Session:
         plain: nn.Module = self.accelerator.unwrap_model(self.model)
         return plain
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """A name for everything that decides the remaining epochs: objective, settings, seed, data."""
+        """A name for everything that decides the remaining epochs: objective, settings, seed, data, model.
+
+        Of the data the content of the training split counts, of the model names and shapes of its weights.
+        Cost: one pass over the training split (about a second a gigabyte).
+        """
+        settings = self.settings.to_mapping()
+        weights = self.plain_model.state_dict()
         parts = {
             "objective": self.objective.to_mapping(),
-            "settings": self.settings.to_mapping(),
-            "seed": self.seed,
-            "data": [self.data.name, len(self.data.train.y), *self.data.event_shape],
+            "settings": {name: value for name, value in settings.items() if name not in _BESIDE},
+            "seed": int(self.seed),
+            "data": [_content(self.data.train.x), _content(self.data.train.y)],
+            "model": {name: [str(value.dtype), *value.shape] for name, value in weights.items()},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -75,11 +86,13 @@ def prepare(
     seed: int,
     progress: Progress,
 ) -> Session:
-    """Check that everything fits together, and place model and optimiser on their device."""
+    """Check that everything fits together, and place model and optimiser on their device.
+
+    Within `own_accelerate` and `lent_model`, which give back what accelerate takes.
+    """
     objective.check(model, data.dimension)
     epochs = epochs_within(settings, objective, data.dimension)
     augment = augmenter(settings.augmentation, data.event_shape)
-    AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001 - else the first call's device rules all
     accelerator = Accelerator(
         cpu=settings.device == "cpu", mixed_precision="bf16" if settings.precision == "bfloat16" else "no"
     )
@@ -93,7 +106,13 @@ def prepare(
         weight_decay=settings.weight_decay,
     )
     model, optimizer = accelerator.prepare(model, optimizer)
+    check_model(model, data, accelerator.device)
     return Session(accelerator, model, optimizer, objective, settings, data, seed, epochs, progress, augment)
+
+
+def _content(values: Tensor) -> str:
+    blob = values.detach().cpu().contiguous().numpy()
+    return hashlib.blake2b(blob.data, digest_size=16).hexdigest() + str(list(values.shape))
 
 
 def epoch_seed(seed: int, epoch: int, purpose: str) -> int:

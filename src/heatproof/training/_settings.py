@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,12 +28,12 @@ class TrainingSettings(Specification):
     epochs: int = Field(30, ge=1)
     budget: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(0.1, gt=0)
+    learning_rate: float = Field(0.1, gt=0, le=1e9)
     momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = True
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, le=1e9)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    milestones: tuple[float, ...] = (0.5, 0.75)
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
     decay: float = Field(0.1, gt=0, lt=1)
     warmup: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float | None = Field(5.0, gt=0)

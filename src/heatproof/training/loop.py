@@ -5,6 +5,8 @@ Devices and mixed precision come from accelerate; everything else is in plain si
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,12 +15,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from heatproof._check import check_whole
+from heatproof._check import check_whole, message
 from heatproof._types import Progress, no_progress
 from heatproof.data import DataSet, Split
+from heatproof.errors import DivergenceError, StorageError
 from heatproof.objectives import Losses, Natural, Objective
 from heatproof.training._checkpoint import load_checkpoint, save_checkpoint
 from heatproof.training._diagnosis import divergence
+from heatproof.training._fit import check_kinds
+from heatproof.training._lend import lent_model, own_accelerate
 from heatproof.training._session import Session, epoch_seed, prepare
 from heatproof.training._settings import TrainingSettings, learning_rate
 
@@ -48,13 +53,15 @@ def train(
     settings: TrainingSettings | None = None,
     *,
     seed: int = 0,
-    checkpoint: Path | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: Progress = no_progress,
 ) -> TrainingResult:
-    """Train `model` in place on `data.train`; afterwards it is in evaluation mode.
+    """Train `model` in place on `data.train`; afterwards, failed or not, it is in evaluation mode.
 
-    Every epoch draws from generators keyed by (seed, epoch); torch's global state is put back afterwards.
+    Every epoch draws from generators keyed by (seed, epoch); torch's global generators and accelerate's
+    state are put back afterwards. The model stays on the device that it was trained on. In bfloat16 its
+    weights and, after training, its outputs are float32: the lower precision is for the steps alone.
     With `checkpoint`, a file is written every `checkpoint_every` epochs, and if it exists when the call
     begins, training goes on from there: same final weights as without the interruption, bit for bit on a
     CPU with the same number of threads.
@@ -66,27 +73,48 @@ def train(
         settings: epochs, learning rate and so on.
         seed: of batches, augmentation and the objective's noise (not of the model's initial weights).
         checkpoint: path of the checkpoint file.
-        on_epoch: called with each epoch's record.
+        on_epoch: called with each epoch's record, before the checkpoint of that epoch is written: after an
+            interruption an epoch may come twice, and none is left out.
         progress: told after each step.
 
-    Errors: `InputError` for what does not fit together; `DivergenceError` for a loss that is not finite,
-    naming the likely knob; `StorageError` if a checkpoint cannot be written.
+    Errors: `InputError` for what does not fit together; `RunFolderError` for a checkpoint that is damaged or
+    of another training; `DivergenceError` for a loss or weights that are not finite, naming the likely knob;
+    `StorageError` if a checkpoint cannot be written.
     """
     check_whole("seed", seed, at_least=0)
-    with torch.random.fork_rng():
-        session = prepare(
-            model, data, objective or Natural(), settings or TrainingSettings(), seed=seed, progress=progress
-        )
-        start = _resume(session, checkpoint)
-        began = time.perf_counter()
-        records = []
-        for epoch in range(start, session.epochs):
-            records.append(_epoch(session, epoch))
-            _save(session, checkpoint, epoch + 1)
-            if on_epoch is not None:
-                on_epoch(records[-1])
-    _finish(session, model)
+    objective, settings = objective or Natural(), settings or TrainingSettings()
+    check_kinds(model, data, objective, settings)
+    path = _checked_path(checkpoint)
+    with torch.random.fork_rng(), own_accelerate(), lent_model(model):
+        session = prepare(model, data, objective, settings, seed=seed, progress=progress)
+        result = _run(session, path, on_epoch)
+    if getattr(model, "time_conditioned", False):
+        model.noise_std = objective.smoothing  # type: ignore[assignment]
+    return result
+
+
+def _run(
+    session: Session, checkpoint: Path | None, on_epoch: Callable[[EpochRecord], None] | None
+) -> TrainingResult:
+    began = time.perf_counter()
+    records = []
+    for epoch in range(_resume(session, checkpoint), session.epochs):
+        records.append(_epoch(session, epoch))
+        if on_epoch is not None:
+            on_epoch(records[-1])
+        _save(session, checkpoint, epoch + 1)
     return TrainingResult(tuple(records), time.perf_counter() - began)
+
+
+def _checked_path(checkpoint: str | os.PathLike[str] | None) -> Path | None:
+    """Refuse before training what could not be written after it."""
+    if checkpoint is None:
+        return None
+    path = Path(checkpoint)
+    if not path.parent.is_dir():
+        allowed = "a file in a folder that exists"
+        raise StorageError(message("checkpoint", repr(str(path)), allowed, "Make the folder first."))
+    return path
 
 
 def _resume(session: Session, checkpoint: Path | None) -> int:
@@ -111,22 +139,19 @@ def _epoch(session: Session, epoch: int) -> EpochRecord:
     generator = torch.Generator().manual_seed(epoch_seed(session.seed, epoch, "objective"))
     session.model.train()
     sums: dict[str, float] = {}
-    rate = 0.0
+    rate, total = 0.0, session.epochs * session.steps
     for step, (x, y) in enumerate(_batches(session, epoch)):
-        rate = learning_rate(session.settings, epoch * session.steps + step, session.epochs * session.steps)
+        done = epoch * session.steps + step
+        rate = learning_rate(session.settings, done, total)
         losses = _step(session, x, y, generator, rate)
         parts = {"total": losses.total, **losses.parts}
         values = {name: float(part.detach()) for name, part in parts.items()}
-        if not all(torch.isfinite(torch.tensor(list(values.values())))):
-            raise divergence(
-                session.objective, session.settings, session.data.dimension, epoch=epoch + 1, step=step + 1
-            )
+        if not all(map(math.isfinite, values.values())):
+            raise _diverged(session, epoch, step)
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
-        session.progress(
-            epoch * session.steps + step + 1,
-            session.epochs * session.steps,
-            f"epoch {epoch + 1}/{session.epochs}",
-        )
+        session.progress(done + 1, total, f"epoch {epoch + 1}/{session.epochs}")
+    if not all(bool(torch.isfinite(weight).all()) for weight in session.model.parameters()):
+        raise _diverged(session, epoch, session.steps - 1)  # by the last step, whose weights no loss has seen
     means = {name: value / session.steps for name, value in sums.items()}
     accuracies = {
         "train_accuracy": _accuracy(session, session.data.train),
@@ -134,6 +159,12 @@ def _epoch(session: Session, epoch: int) -> EpochRecord:
     }
     return EpochRecord(
         epoch + 1, {**means, **accuracies, "learning_rate": rate, "seconds": time.perf_counter() - began}
+    )
+
+
+def _diverged(session: Session, epoch: int, step: int) -> DivergenceError:
+    return divergence(
+        session.objective, session.settings, session.data.dimension, epoch=epoch + 1, step=step + 1
     )
 
 
@@ -169,10 +200,3 @@ def _accuracy(session: Session, split: Split, limit: int = 5_000) -> float:
             right += int((logits.argmax(dim=1).cpu() == y[rows]).sum())
     session.model.train()
     return right / len(y)
-
-
-def _finish(session: Session, model: nn.Module) -> None:
-    """Leave the user's module trained, in evaluation mode, knowing the smoothing it was trained for."""
-    model.eval()
-    if getattr(model, "time_conditioned", False):
-        model.noise_std = session.objective.smoothing  # type: ignore[assignment]

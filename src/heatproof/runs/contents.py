@@ -1,0 +1,202 @@
+"""From run folders to what the page shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import heatproof
+from heatproof._check import message
+from heatproof._intervals import Interval, proportion
+from heatproof.certify import Certificate, CertificateStore, CertificationSettings, guarantee
+from heatproof.data import DataSet
+from heatproof.errors import InputError
+from heatproof.report.contents import (
+    CertifiedInput,
+    CurvePoint,
+    DecisionField,
+    GalleryImage,
+    ReportContents,
+    RobustPoint,
+    RunContents,
+)
+from heatproof.runs.attack import read_attacks
+from heatproof.runs.folder import RunFolder
+from heatproof.runs.metrics import read_metrics
+
+__all__ = ["collect"]
+
+_GALLERY = 24
+_FIELD = 120
+
+
+def collect(
+    runs: Sequence[tuple[RunFolder, nn.Module]], data: DataSet, title: str = "heatproof report"
+) -> ReportContents:
+    """Gather everything measured of these runs, which must share one data set.
+
+    Errors: `InputError` for no runs or runs on different data.
+    """
+    names = {(folder.config.data.name, folder.config.data.seed) for folder, _ in runs}
+    if len(names) != 1:
+        got = ", ".join(sorted(str(name) for name, _ in names)) or "no runs"
+        raise InputError(message("runs", got, "one or more runs on the same data set"), name="runs")
+    radii = sorted({radius for folder, _ in runs for radius in folder.config.certify.radii})
+    return ReportContents(
+        title=title,
+        data=f"{data.name}: {data.source}",
+        class_names=data.class_names,
+        radii=tuple(radii),
+        runs=tuple(_run(folder, model, data) for folder, model in runs),
+        made_by=f"heatproof {heatproof.__version__}",
+    )
+
+
+def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
+    config, state = folder.config, folder.state
+    certificates, seconds = _newest(folder)
+    settings = certificates[0].settings if certificates else None
+    rows = read_attacks(folder)
+    times = dict(state["seconds"])
+    if certificates:
+        times["certify"] = seconds
+    return RunContents(
+        name=config.name,
+        objective=config.objective.name,
+        config_yaml=config.to_yaml(),
+        environment={**state["environment"], "seed": str(config.seed)},
+        natural=_natural(rows, model, data),
+        robust=_robust(rows),
+        certified=tuple(_certified(one) for one in certificates),
+        noise_std=settings.noise_std if settings else None,
+        classifier=_classifier(settings) if settings else "",
+        guarantee=guarantee(settings) if settings else "",
+        curves=tuple(CurvePoint(one.epoch, _finite(one.values)) for one in read_metrics(folder)),
+        seconds=times,
+        decision_field=_field(model, data) if data.is_planar else None,
+        gallery=_gallery(certificates, data) if data.is_image else (),
+        notes=_notes(state, settings),
+    )
+
+
+def _newest(folder: RunFolder) -> tuple[list[Certificate], float]:
+    """Return the certificates of the newest certification that has any, and its seconds."""
+    if not folder.certificates.is_file():
+        return [], 0.0
+    with CertificateStore(folder.certificates) as store:
+        for certification in reversed(store.certifications()):
+            found = store.stored(certification)
+            if found:
+                return found, certification.seconds
+    return [], 0.0
+
+
+def _natural(rows: list[dict[str, Any]], model: nn.Module, data: DataSet) -> Interval:
+    """Return the one-pass accuracy on the attacked inputs, so that the two compare; else on test."""
+    first = {row["input"]: row["natural_correct"] for row in rows}
+    if first:
+        return proportion(sum(first.values()), len(first))
+    right = 0
+    with torch.no_grad():
+        for place in torch.arange(len(data.test.y)).split(1_000):
+            right += int((model(data.test.x[place]).argmax(dim=1) == data.test.y[place]).sum())
+    return proportion(right, len(data.test.y))
+
+
+def _robust(rows: list[dict[str, Any]]) -> tuple[RobustPoint, ...]:
+    groups: dict[tuple[str, float, str], list[bool]] = {}
+    for row in rows:
+        groups.setdefault((row["norm"], row["radius"], row["attack"]), []).append(not row["success"])
+    return tuple(
+        RobustPoint(norm, radius, proportion(sum(held), len(held)), attack)
+        for (norm, radius, attack), held in sorted(groups.items())
+    )
+
+
+def _certified(certificate: Certificate) -> CertifiedInput:
+    return CertifiedInput(
+        index=certificate.index,
+        label=certificate.label,
+        target=-2 if certificate.target is None else certificate.target,
+        abstained=certificate.abstained,
+        radius=certificate.radius,
+        agrees=certificate.one_pass == certificate.candidate,
+    )
+
+
+def _classifier(settings: CertificationSettings) -> str:
+    if settings.classifier == "equation":
+        return (
+            "the equation's own solution u(·, T): the heat flow over the diffusion stage of the network at "
+            f"t = 0, sampled with noise_std {settings.noise_std:g} and hard votes"
+        )
+    return f"the network smoothed by Gaussian noise, noise_std {settings.noise_std:g}, hard votes"
+
+
+def _notes(state: dict[str, Any], settings: CertificationSettings | None) -> tuple[str, ...]:
+    notes = []
+    challenge = state.get("challenge")
+    if challenge:
+        notes.append(
+            f"Certificates attacked inside their radii: {challenge['attacked']}; refuted: "
+            f"{challenge['refuted']} (a true one counts as refuted with probability ≤ "
+            f"{challenge['level']:g})."
+        )
+    if settings:
+        notes.append(
+            f"Sampling: n₀ = {settings.selection_samples}, n = {settings.estimation_samples}, alpha = "
+            f"{settings.alpha:g} {settings.alpha_scope}, seed {settings.seed}, "
+            f"lattice unit {settings.unit:g}."
+        )
+    return tuple(notes)
+
+
+def _field(model: nn.Module, data: DataSet) -> DecisionField:
+    low, high = data.train.x.amin(dim=0), data.train.x.amax(dim=0)
+    margin = 0.1 * (high - low)
+    across = torch.linspace(float(low[0] - margin[0]), float(high[0] + margin[0]), _FIELD)
+    up = torch.linspace(float(low[1] - margin[1]), float(high[1] + margin[1]), _FIELD)
+    points = torch.stack(torch.meshgrid(across, up, indexing="xy"), dim=-1)  # (height, width, 2)
+    with torch.no_grad():
+        probabilities = model(points.reshape(-1, 2)).softmax(dim=1)
+    return DecisionField(
+        horizontal=across.numpy(),
+        vertical=up.numpy(),
+        probabilities=probabilities.reshape(_FIELD, _FIELD, -1).numpy(),
+        points=data.train.x.numpy(),
+        labels=data.train.y.numpy(),
+    )
+
+
+def _gallery(certificates: Sequence[Certificate], data: DataSet) -> tuple[GalleryImage, ...]:
+    places: dict[int, torch.Tensor] = {}
+    for split in (data.test, data.validation, data.train):
+        places |= {int(index): x for index, x in zip(split.index, split.x, strict=True)}
+    low, high = data.input_range or (float(data.train.x.min()), float(data.train.x.max()))
+    images = []
+    for certificate in certificates[:_GALLERY]:
+        scaled = (places[certificate.index] - low) / (high - low) * 255.0
+        pixels = scaled.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+        images.append(_image(certificate, np.ascontiguousarray(pixels), data.class_names))
+    return tuple(images)
+
+
+def _image(certificate: Certificate, pixels: np.ndarray, class_names: Sequence[str]) -> GalleryImage:
+    target = "" if certificate.target is None else class_names[certificate.target]
+    return GalleryImage(
+        index=certificate.index,
+        pixels=pixels,
+        target=target,
+        label=class_names[certificate.candidate],
+        abstained=certificate.abstained,
+        radius=certificate.radius,
+    )
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}

@@ -1,0 +1,24 @@
+"""Configurations by name: each is a YAML file beside this one."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import Any
+
+from heatproof._check import check_choice
+from heatproof.runs.config import read_yaml
+
+__all__ = ["preset", "preset_names"]
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names that `preset` knows."""
+    entries = (entry.name for entry in files(__package__).iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in entries if name.endswith(".yaml")))
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Return one preset as a document. Errors: `UnknownNameError` that names the nearest."""
+    check_choice("preset", name, preset_names())
+    with as_file(files(__package__) / f"{name}.yaml") as path:
+        return read_yaml(path)

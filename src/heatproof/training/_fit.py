@@ -1,0 +1,59 @@
+"""Before the first step: do model, data, objective and settings fit together at all?"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from heatproof._check import message
+from heatproof.data import DataSet
+from heatproof.errors import HeatproofError, InputError, ModelError
+from heatproof.objectives import Objective
+from heatproof.training._settings import TrainingSettings
+
+__all__ = ["check_kinds", "check_model"]
+
+_RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
+
+
+def check_kinds(model: object, data: object, objective: object, settings: object) -> None:
+    """Raise `InputError` for an argument of another class, `ModelError` for a model without weights."""
+    given = {"data": data, "objective": objective, "settings": settings}
+    kinds = {"data": DataSet, "objective": Objective, "settings": TrainingSettings}
+    for name, kind in kinds.items():
+        if not isinstance(given[name], kind):
+            allowed = f"an instance of {kind.__module__.split('._')[0]}.{kind.__name__}"
+            raise InputError(message(name, type(given[name]).__name__, allowed), name=name)
+    if not isinstance(model, nn.Module):
+        raise ModelError(message("model", type(model).__name__, "a torch.nn.Module"), name="model")
+    if not any(weight.requires_grad for weight in model.parameters()):
+        advice = "Give it parameters, with requires_grad."
+        raise ModelError(message("model", "nothing to train", "trainable weights", advice), name="model")
+
+
+def check_model(model: nn.Module, data: DataSet, device: torch.device) -> None:
+    """Run the model once on two inputs, in evaluation mode. Errors: `ModelError`."""
+    x = data.train.x[:2].to(device)
+    model.eval()
+    try:
+        with torch.no_grad():
+            logits = model(x)
+    except _RAW as error:
+        if isinstance(error, HeatproofError | torch.OutOfMemoryError):
+            raise
+        first = (str(error).strip().splitlines() or [""])[0]
+        got = f"{type(error).__name__} ({first}) for inputs of shape {tuple(x.shape)}"
+        raise ModelError(message("model", got, "a module (B, *event) → (B, K)"), name="model") from error
+    _check_logits(logits, len(x), data.classes)
+
+
+def _check_logits(logits: object, rows: int, classes: int) -> None:
+    allowed = f"finite floating-point logits of shape ({rows}, {classes}), one for each class"
+    got = type(logits).__name__
+    if isinstance(logits, torch.Tensor):
+        got = f"{logits.dtype} of shape {tuple(logits.shape)}"
+        if tuple(logits.shape) == (rows, classes) and logits.is_floating_point():
+            if bool(torch.isfinite(logits).all()):
+                return
+            got = "NaN or infinite logits before the first step"
+    raise ModelError(message("model output", got, allowed), name="model")
