@@ -1,13 +1,20 @@
 """Checkpoints without pickle: weights and momentum in one safetensors file, the rest as JSON in its header.
 
+The header holds a digest of the numbers, which safetensors itself does not: a file that was cut off or
+changed anywhere is refused.
+
 No random state is stored: every epoch draws from generators keyed by (seed, epoch), so the next epoch of a
 resumed training is the next epoch of an unbroken one, bit for bit on a CPU with the same number of threads.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,23 +32,39 @@ _FORMAT = 1
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, epoch: int, fingerprint: str
 ) -> None:
-    """Write atomically: `epoch` epochs are done; `fingerprint` names the settings they were done with."""
+    """Write atomically: `epoch` epochs are done; `fingerprint` names the settings they were done with.
+
+    Errors: `StorageError`; the checkpoint before it is then intact.
+    """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for place, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{place}.{key}": value for key, value in state.items() if value is not None}
-    header = json.dumps({"format": _FORMAT, "epoch": epoch, "fingerprint": fingerprint})
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    header = {"format": _FORMAT, "epoch": epoch, "fingerprint": fingerprint, "digest": _digest(tensors)}
+    _write(path, tensors, json.dumps(header))
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: str) -> None:
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        save_file(
-            {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
-            temporary,
-            {"heatproof": header},
-        )
+        save_file(tensors, temporary, {"heatproof": header})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut could leave the new name on empty blocks
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        text = f"{path.name}: could not be written ({error}). The checkpoint before it is intact."
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        text = f"{path.name}: could not be written ({error}). The checkpoint before it, if any, is intact."
         raise StorageError(text) from error
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load_checkpoint(
@@ -49,25 +72,35 @@ def load_checkpoint(
 ) -> int:
     """Restore model and optimizer in place and return how many epochs are done.
 
-    Errors: `RunFolderError` if the file is damaged, of another format, or of other settings.
+    Errors: `RunFolderError` if the file is damaged, of another format, or of another training.
     """
+    header, tensors = _read(path)
+    if header.get("format") != _FORMAT or header.get("fingerprint") != fingerprint:
+        advice = "Train into a new folder, or remove the file to start again."
+        allowed = "one of the same model, data, objective, settings and seed"
+        raise RunFolderError(message(path.name, "a checkpoint of another training", allowed, advice))
+    if header.get("digest") != _digest(tensors):
+        raise _damaged(path, "its numbers have changed since it was written")
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    _restore(optimizer, {k: v for k, v in tensors.items() if k.startswith("optimizer.")})
+    return int(header["epoch"])
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["heatproof"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        advice = "Remove the file to train from the start."
-        raise RunFolderError(
-            message(path.name, f"a damaged file ({error})", "a checkpoint", advice)
-        ) from error
-    if header["format"] != _FORMAT or header["fingerprint"] != fingerprint:
-        advice = "Train into a new folder, or remove the file to start again."
-        raise RunFolderError(
-            message(path.name, "a checkpoint of other settings", "one of the same settings", advice)
-        )
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    _restore(optimizer, {k: v for k, v in tensors.items() if k.startswith("optimizer.")})
-    return int(header["epoch"])
+        raise _damaged(path, str(error)) from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "its header is no mapping")
+    return header, tensors
+
+
+def _damaged(path: Path, reason: str) -> RunFolderError:
+    advice = "Remove the file to train from the start."
+    return RunFolderError(message(path.name, f"a damaged file ({reason})", "a checkpoint", advice))
 
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

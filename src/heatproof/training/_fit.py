@@ -1,4 +1,4 @@
-"""Before the first step: do model, data, objective and settings fit together at all?"""
+"""Before the first step: whether model, data, objective and settings fit together."""
 
 from __future__ import annotations
 
