@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["CLASS_COLOURS", "DASHES", "RUN_COLOURS", "Chart", "legend_width", "run_colour", "theme"]
 
 RUN_COLOURS = {
-    "light": ("#0072b2", "#d55e00", "#009e73", "#b3548c", "#c28800", "#3a3a3a", "#4d9fd0", "#7a5195"),
+    "light": ("#0072b2", "#d55e00", "#009e73", "#b3548c", "#b07c00", "#3a3a3a", "#3a8fc4", "#7a5195"),
     "dark": ("#56a8e0", "#f0803c", "#2fc295", "#de8cb8", "#e8b13a", "#d0d0d0", "#9ad0f5", "#b48fd6"),
 }
 """After Okabe & Ito (2008), a palette for all kinds of colour vision, darkened or lightened for contrast."""
@@ -70,6 +70,7 @@ def theme(name: str) -> dict[str, Any]:
             "domainColor": ink["line"],
             "tickColor": ink["line"],
             "labelOverlap": True,
+            "labelSeparation": 6,
         },
         "legend": {
             **words,

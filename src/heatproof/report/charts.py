@@ -68,8 +68,9 @@ def _robust_chart(contents: ReportContents, norm: str, *, interactive: bool) -> 
 
     sign = format_norm(norm)
     values = list(_robust_values(contents, norm))
+    radii = sorted({value["radius"] for value in values})
     base = alt.Chart(alt.InlineData(values=values)).encode(
-        x=alt.X("radius:Q", title=f"{sign} radius of the attack"),
+        x=alt.X("radius:Q", title=f"{sign} radius of the attack", axis=alt.Axis(values=radii, format="~g")),
         color=run_colour(run_labels(contents)),
     )
     bars = base.mark_rule(strokeWidth=1.5).encode(_share("low"), alt.Y2("high:Q"))

@@ -7,6 +7,7 @@ escaped; a content security policy with the hashes of the page's own scripts let
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import secrets
@@ -149,6 +150,7 @@ def _own(name: str) -> str:
     return files("heatproof.report").joinpath(name).read_text(encoding="utf-8")
 
 
+@functools.cache
 def _libraries() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script, in the version that altair writes for."""
     import altair as alt

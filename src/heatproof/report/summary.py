@@ -106,15 +106,18 @@ def certified_curve(inputs: Sequence[CertifiedInput], *, end: float, steps: int 
     """Return certified accuracy over 0…end with its pointwise 95 % interval.
 
     One step at each distinct radius. Where there are more than `steps`, neighbours share one step, drawn
-    at the smallest radius of the group with the share after its largest: the curve never overstates.
+    at the smallest radius of the group with the share after its largest: the curve never overstates. Correct
+    inputs of radius 0 count at 0 and nowhere beyond, hence two entries at 0: the share there and just after.
     """
     reach = _reach(inputs)
     places = np.unique(reach[(reach > 0) & (reach < end)])
     counts = _counts(reach, places)
     size = max(1, math.ceil(len(places) / steps))
     last = np.minimum(np.arange(size - 1, len(places) + size - 1, size), len(places) - 1)
-    radius = np.concatenate([[0.0], places[::size], [end]])
-    after = np.concatenate([_counts(reach, np.zeros(1)), counts[last], _counts(reach, np.asarray([end]))])
+    radius = np.concatenate([[0.0, 0.0], places[::size], [end]])
+    beyond = np.asarray([np.count_nonzero(reach > 0)])
+    ends = (_counts(reach, np.zeros(1)), _counts(reach, np.asarray([end])))
+    after = np.concatenate([ends[0], beyond, counts[last], ends[1]])
     return _curve(radius, after, len(reach))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = ["accuracy_chart", "loss_charts"]
 _HEIGHT = 240
 _LOG_RATIO = 20.0
 _MOST_POINTS = 400
+_FEW_EPOCHS = 8
 
 
 def loss_charts(contents: ReportContents) -> tuple[Chart, ...]:
@@ -74,18 +76,34 @@ def _lines(
 
     dashes = [DASHES[place % len(DASHES)] for place in range(len(parts))]
     scale = alt.Scale(domain=list(parts), range=dashes)
+    keys = alt.Legend(title=None, symbolType="stroke", symbolSize=700, symbolStrokeWidth=2)
     chart = (
         alt.Chart(alt.InlineData(values=list(values)))
-        .mark_line(strokeWidth=2, point=len({value["epoch"] for value in values}) == 1)
+        .mark_line(strokeWidth=2, point=_has_lone_point(values))
         .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1)),
+            x=alt.X("epoch:Q", title="epoch", axis=_epochs(values)),
             y=_height(values, percent=percent),
             color=run_colour(run_labels(contents), shown=percent),
-            strokeDash=alt.StrokeDash("part:N", scale=scale, title=None),
+            strokeDash=alt.StrokeDash("part:N", scale=scale, legend=keys),
             tooltip=[alt.Tooltip(name) for name in ("run:N", "epoch:Q", "part:N", "value:Q")],
         )
     )
     return specification(chart, "Training curves", height=_HEIGHT)
+
+
+def _epochs(values: Sequence[dict[str, Any]]) -> Any:
+    """Return an axis with ticks at whole epochs only."""
+    import altair as alt
+
+    places = sorted({value["epoch"] for value in values})
+    few = len(places) <= _FEW_EPOCHS
+    return alt.Axis(format="d", values=places) if few else alt.Axis(format="d", tickMinStep=1)
+
+
+def _has_lone_point(values: Sequence[dict[str, Any]]) -> bool:
+    """Return whether some line has one point only, which a line alone would not show."""
+    lengths = Counter((value["run"], value["part"]) for value in values)
+    return min(lengths.values()) == 1
 
 
 def _height(values: Sequence[dict[str, Any]], *, percent: bool) -> Any:
