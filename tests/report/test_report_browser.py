@@ -53,6 +53,8 @@ _SMALLEST_TEXT = """() => {
   return Math.min(...sizes);
 }"""
 
+_HEIGHTS = "rows => rows.map((row) => row.getBoundingClientRect().height)"
+
 Opener = Callable[..., AbstractContextManager["_Visit"]]
 
 
@@ -140,6 +142,7 @@ def test_drawn_quiet_and_readable(
             assert chart["right"] <= chart["room"] + 20, chart
         assert visited.page.evaluate("document.documentElement.scrollWidth") <= width
         assert visited.page.evaluate(_SMALLEST_TEXT) >= 12
+        assert max(visited.page.locator("tbody tr").evaluate_all(_HEIGHTS)) <= 120
         visited.check_quiet()
 
 
@@ -219,6 +222,7 @@ def test_the_table_scrolls_in_its_own_box_under_a_fixed_first_column(
         box = visited.page.locator(".scroll").first
         stub = visited.page.locator(".scroll tbody .stub").first
         assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+        assert stub.evaluate("cell => cell.getBoundingClientRect().width") < 0.45 * 390
         left = stub.evaluate("cell => cell.getBoundingClientRect().left")
         box.evaluate("box => { box.scrollLeft = 200; }")
         assert box.evaluate("box => box.scrollLeft") == 200
