@@ -62,7 +62,7 @@ def check_number(
         if bound is not None
     ]
     allowed = " ".join(["a finite number", " and ".join(parts)]).strip()
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    number = _real(value)
     fits = (
         math.isfinite(number)
         and (above is None or number > above)
@@ -73,6 +73,16 @@ def check_number(
     if not fits:
         raise InputError(message(name, repr(value), allowed, advice), name=name)
     return number
+
+
+def _real(value: object) -> float:
+    """Return `value` as a float; NaN where it is no real number, or too large for a float."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def check_whole(name: str, value: object, *, at_least: int = 1, advice: str = "") -> int:
@@ -97,7 +107,7 @@ def check_inputs(name: str, x: object) -> torch.Tensor:
     allowed = "a floating-point tensor (batch, *event) with at least one row"
     if not isinstance(x, torch.Tensor):
         raise InputError(message(name, type(x).__name__, allowed, "Use torch.as_tensor."), name=name)
-    if not x.is_floating_point() or x.ndim < 2 or x.numel() == 0:  # noqa: PLR2004
+    if not x.is_floating_point() or x.ndim < 2 or x.numel() == 0:
         got = f"{x.dtype} of shape {tuple(x.shape)}"
         raise InputError(message(name, got, allowed, "A single input needs x[None]."), name=name)
     check_finite(name, x)
