@@ -3,7 +3,7 @@
 Both are sums over pairs of points, Δ_h u(x) = weight · Σ_j [u(x + o_j) + u(x − o_j) − 2u(x)], so an
 estimator is data: its offsets and its weight. One explicit Euler step u + τσ²Δ_h u is a convex combination
 of values of u (it keeps the comparison principle) iff the weight that u(x) keeps is not negative; this is
-the bound that `smallest_space_step` and `largest_time_step` state.
+the bound that `smallest_space_step` states.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from heatproof._check import check_number
+from heatproof._check import check_number, check_whole
 from heatproof._specification import Specification
 
 __all__ = ["Axes", "Directions", "Laplacian", "estimate"]
@@ -42,7 +42,7 @@ class Axes(Specification):
 
     def smallest_space_step(self, diffusivity: float, time_step: float, dimension: int) -> float:
         """Return the smallest stable h = √(2dτσ²)."""
-        return math.sqrt(2.0 * dimension * time_step * diffusivity)
+        return _smallest_step(diffusivity, time_step, check_whole("dimension", dimension))
 
     def offsets(
         self, x: Float[Tensor, "batch *event"], space_step: float, generator: torch.Generator
@@ -78,7 +78,7 @@ class Directions(Specification):
     def smallest_space_step(self, diffusivity: float, time_step: float, dimension: int) -> float:
         """Return the smallest stable h = √(2τσ²)."""
         del dimension
-        return math.sqrt(2.0 * time_step * diffusivity)
+        return _smallest_step(diffusivity, time_step, 1)
 
     def offsets(
         self, x: Float[Tensor, "batch *event"], space_step: float, generator: torch.Generator
@@ -115,3 +115,10 @@ def estimate(
     values: Tensor = u(points).unflatten(0, (1 + 2 * len(offsets), len(x)))  # (1 + 2J, B, values)
     second_differences = values[1:].sum(dim=0) - 2 * len(offsets) * values[0]
     return laplacian.weight(space_step) * second_differences
+
+
+def _smallest_step(diffusivity: float, time_step: float, axes: int) -> float:
+    """Return √(2·axes·τσ²), the smallest stable h of so many axes."""
+    check_number("diffusivity", diffusivity, above=0)
+    check_number("time_step", time_step, above=0)
+    return math.sqrt(2.0 * axes * time_step * diffusivity)
