@@ -32,8 +32,6 @@ _RESOLUTION_BITS = 14
 _EXACT_FLOAT32 = 2.0**23
 """Codes below this, plus any noise (below 2¹⁹ units), are exact integers in float32."""
 _LARGEST_CODE = 2.0**30
-_SAME_POINT = 2e-5
-"""An input this close (in grid steps) to a grid point is that point: float32 cannot write k/255 exactly."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,8 @@ class Lattice:
     def rounding(self, x: Float[Tensor, "batch *event"]) -> Float64[Tensor, " batch"]:
         """Return ‖x − x_L‖₂ + ½√d·unit, by which a radius around x_L shrinks around x.
 
-        An input that float32 holds as nearly as it can to a grid point *is* that grid point.
+        An input equal to the float32 number nearest to a grid point *is* that grid point (float32 cannot
+        write k/255 exactly); every other input counts with its own value.
         """
         off = torch.where(self._is_on_grid(x), 0.0, x.double() - self.codes(x) * self.unit)
         dimension = x[0].numel()
@@ -100,5 +99,5 @@ class Lattice:
     def _is_on_grid(self, x: Float[Tensor, "batch *event"]) -> Bool[Tensor, "batch *event"]:
         if self.grid_step is None:
             return torch.zeros_like(x, dtype=torch.bool)
-        steps = x.double() / self.grid_step
-        return (steps - torch.round(steps)).abs() <= _SAME_POINT
+        nearest = torch.round(x.double() / self.grid_step) * self.grid_step
+        return x.float() == nearest.float()
