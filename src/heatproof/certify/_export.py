@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def export_certificates(certificates: Sequence[Certificate], path: Path) -> None
         _write(rows, temporary, path.suffix)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StorageError(
             f"{path.name}: could not be written ({error}). Nothing was overwritten."
         ) from error

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from heatproof._check import message
 from heatproof._types import Classifier
-from heatproof.errors import ModelError
+from heatproof.errors import HeatproofError, ModelError
 
-__all__ = ["device_of", "evaluating", "fingerprint", "one_pass_labels"]
+__all__ = ["checked_logits", "device_of", "evaluating", "fingerprint", "one_pass_labels"]
+
+_RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
 
 
 @contextlib.contextmanager
@@ -45,7 +47,9 @@ def fingerprint(model: Classifier) -> str:
     if not isinstance(model, nn.Module):
         return ""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    parameters = model.named_parameters(remove_duplicate=False)
+    buffers = model.named_buffers(remove_duplicate=False)  # also those that a state_dict leaves out
+    for name, tensor in sorted([*parameters, *buffers], key=lambda pair: pair[0]):
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{name}:{values.dtype}:{tuple(values.shape)};".encode())
         digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -56,23 +60,48 @@ def one_pass_labels(
     model: Classifier, x: Float[Tensor, "batch *event"], batch_size: int
 ) -> tuple[Int64[Tensor, " batch"], int]:
     """Return the noise-free predictions and K. Errors: `ModelError` if the contract is not kept."""
-    device = device_of(model)
-    labels, classes = [], 0
+    labels: list[Tensor] = []
+    classes: int | None = None
     for part in x.split(batch_size):
-        logits = model(part.to(device))
-        classes = _check_logits(logits, len(part))
+        logits = checked_logits(model, part, device_of(model), classes)
+        classes = logits.shape[1]
         labels.append(logits.argmax(dim=1).cpu())
-    return torch.cat(labels), classes
+    return torch.cat(labels), int(logits.shape[1])
 
 
-def _check_logits(logits: object, rows: int) -> int:
-    allowed = f"finite floating-point logits of shape ({rows}, K) with K ≥ 2"
+def checked_logits(
+    model: Classifier, x: Float[Tensor, "batch *event"], device: torch.device, classes: int | None
+) -> Float[Tensor, "batch K"]:
+    """Return the model's logits for x as float32; K must be `classes` where that is known already.
+
+    Errors: `ModelError` if the model fails, or if its output is not (batch, K) with K ≥ 2 and finite.
+    """
+    try:
+        logits = model(x.to(device, torch.float32))
+    except _RAW as error:
+        if isinstance(error, HeatproofError | torch.OutOfMemoryError):
+            raise
+        raise _failed(x, error) from error
+    _check_logits(logits, len(x), classes)
+    return logits
+
+
+def _failed(x: Tensor, error: Exception) -> ModelError:
+    first = (str(error).strip().splitlines() or [""])[0]
+    got = f"{type(error).__name__} ({first}) for float32 inputs of shape {tuple(x.shape)}"
+    advice = "Check that shape and dtype of inputs and model agree."
+    return ModelError(message("model", got, "a callable (batch, *event) -> (batch, K)", advice), name="model")
+
+
+def _check_logits(logits: object, rows: int, classes: int | None) -> None:
+    wanted = "K) with K ≥ 2" if classes is None else f"{classes})"
+    allowed = f"finite floating-point logits of shape ({rows}, {wanted}"
     if not isinstance(logits, Tensor):
         raise ModelError(message("model output", type(logits).__name__, allowed), name="model")
-    if logits.ndim != 2 or len(logits) != rows or logits.shape[1] < 2 or not logits.is_floating_point():
+    fits = logits.ndim == 2 and len(logits) == rows and logits.shape[1] >= 2
+    if not fits or classes not in {None, logits.shape[1]} or not logits.is_floating_point():
         got = f"{logits.dtype} of shape {tuple(logits.shape)}"
         raise ModelError(message("model output", got, allowed), name="model")
     if not bool(torch.isfinite(logits).all()):
         text = message("model output", "NaN or infinite logits", allowed, "Check the weights and the input.")
         raise ModelError(text, name="model")
-    return int(logits.shape[1])

@@ -128,7 +128,7 @@ def guarantee(settings: CertificationSettings) -> str:
         "equation": "the equation's own solution u(·, T), the network before diffusion with Gaussian noise",
     }[settings.classifier]
     return (
-        f"For each input on its own, with probability at least {1 - settings.alpha:g} over the drawn noise, "
+        f"For each input on its own, with probability at least 1 − {settings.alpha:g} over the drawn noise, "
         f"the majority vote of {who} (noise_std {settings.noise_std:g}, exact normals assumed) gives the "
         f"certified label at every point closer than the certified radius, or the certifier abstained."
     )

@@ -103,10 +103,13 @@ class SmoothedPredictor:
         smoothed classifier answers `label` at every point closer than `radius`, or it abstained.
         Procedure: Cohen et al. 2019 (CERTIFY): selection samples choose the class, fresh estimation
         samples bound its probability by Clopper–Pearson. Cost: n₀ + n forward rows an input.
+        Errors: those of the class, at the call; `InputError` too if `settings` (say, of a certification
+        that is resumed) are not of this model, noise, seed and kind of input: a radius computed with one
+        noise_std from draws with another would be worth nothing.
         """
         check_inputs("x", x)
-        settings = settings or self.settings(x)
         keys = _keys(x, index)
+        settings = self._agreed(x, settings)
         if y is not None:
             check_labels("y", y, count=len(x), classes=settings.classes)
         samples = {
@@ -116,8 +119,9 @@ class SmoothedPredictor:
         rounding = self.lattice.rounding(x)
         with evaluating(self.model):
             one_pass, _ = one_pass_labels(self.model, x, self.batch_size)
-        for position, counts in self._votes(x, keys, samples, settings.classes):
-            yield make_certificate(
+        votes = self._votes(x, keys, samples, settings.classes)
+        return (
+            make_certificate(
                 settings,
                 index=keys[position],
                 selection_counts=counts[Stage.SELECTION],
@@ -126,6 +130,8 @@ class SmoothedPredictor:
                 target=None if y is None else int(y[position]),
                 one_pass=int(one_pass[position]),
             )
+            for position, counts in votes
+        )
 
     def predict(
         self,
@@ -140,12 +146,32 @@ class SmoothedPredictor:
         Each answer differs from the true majority with probability at most alpha (Cohen et al. 2019,
         PREDICT: a two-sided exact binomial test of the two largest counts; Hung & Fithian 2019).
         """
+        check_whole("samples", samples)
         settings = self.settings(x, alpha=alpha, estimation_samples=samples)
         labels = torch.full((len(x),), ABSTAIN, dtype=torch.int64)
         keys = _keys(x, index)
         for position, counts in self._votes(x, keys, {Stage.ESTIMATION: samples}, settings.classes):
             labels[position] = _majority(counts[Stage.ESTIMATION], alpha)
         return labels
+
+    def _agreed(self, x: Tensor, settings: CertificationSettings | None) -> CertificationSettings:
+        """Return the settings, those of this predictor where none are given; refuse those of another."""
+        if settings is None:
+            return self.settings(x)
+        own = self.settings(
+            x,
+            alpha=settings.alpha,
+            estimation_samples=settings.estimation_samples,
+            selection_samples=settings.selection_samples,
+        )
+        differ = [name for name in type(own).model_fields if getattr(own, name) != getattr(settings, name)]
+        if differ:
+            name = differ[0]
+            got = f"{name} = {getattr(settings, name)!r}"
+            advice = f"Also different: {', '.join(differ[1:])}." if len(differ) > 1 else ""
+            text = message("settings", got, f"{getattr(own, name)!r}, that of this predictor", advice)
+            raise InputError(text, name=name)
+        return settings
 
     def _votes(
         self, x: Tensor, keys: list[int], samples: dict[Stage, int], classes: int

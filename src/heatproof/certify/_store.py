@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from heatproof._check import message
 from heatproof.certify._record import Certificate, CertificationSettings
-from heatproof.errors import RunFolderError, StorageError
+from heatproof.errors import HeatproofError, InputError, RunFolderError, StorageError
 
 __all__ = ["CertificateStore", "Certification"]
 
@@ -71,9 +71,15 @@ class CertificateStore:
         self.path = path
         try:
             self._connection = sqlite3.connect(path, isolation_level=None)
-            self._prepare()
         except sqlite3.DatabaseError as error:
             raise _translate(error, path) from error
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _translate(error, path) from error
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +102,10 @@ class CertificateStore:
         return [self._certification(*row) for row in rows]
 
     def add(self, certification: Certification, certificate: Certificate, seconds: float = 0.0) -> None:
-        """Store one certificate in one transaction; `seconds` is added to the certification's time."""
+        """Store one certificate in one transaction; `seconds` is added to the certification's time.
+
+        Errors: `InputError` for an input that is stored already.
+        """
         with self._transaction() as run:
             run.execute(
                 f"INSERT INTO certificates VALUES ({', '.join('?' * 13)})",  # noqa: S608 - only question marks
@@ -190,9 +199,16 @@ def _certificate(row: tuple[Any, ...], settings: CertificationSettings) -> Certi
     )
 
 
-def _translate(error: sqlite3.DatabaseError, path: Path) -> StorageError | RunFolderError:
+def _translate(error: sqlite3.DatabaseError, path: Path) -> HeatproofError:
+    if isinstance(error, sqlite3.IntegrityError):
+        return InputError(
+            message("certificate", str(error), "each input of a certification once"), name="index"
+        )
     if isinstance(error, sqlite3.OperationalError):
-        advice = "What was stored before is intact; free some space and run the same command again."
+        advice = (
+            "What was stored before is intact; free some space (or wait for the process that uses the file) "
+            "and run the same command again."
+        )
         return StorageError(f"{path.name}: could not be read or written ({error}). {advice}")
     advice = "The file is damaged or is no certificate store; move it away and certify again."
     return RunFolderError(message(path.name, str(error), "an SQLite certificate store", advice))

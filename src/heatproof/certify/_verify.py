@@ -8,6 +8,7 @@ for that, certify again with the same seed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -25,7 +26,11 @@ from heatproof.errors import RunFolderError
 
 __all__ = ["Verification", "verify_store"]
 
+FORMAT = 1
 _TOLERANCE = 1e-6
+_KNOWN = {"noise": "gaussian", "vote": "hard", "method": "clopper-pearson", "alpha_scope": "per input"}
+_POSITIVE = ("noise_std", "unit", "dimension", "estimation_samples", "selection_samples")
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -40,61 +45,85 @@ class Verification:
 def verify_store(path: Path, model_fingerprint: str | None = None) -> Verification:
     """Recompute every certificate in the store; compare the model's fingerprint where one is given.
 
-    Cost: about a millisecond for each distinct count. Errors: `RunFolderError` if the file is missing or
-    no certificate store.
+    Whatever is wrong inside a row or its settings, up to text where a number belongs, is a mismatch, not an
+    error. Cost: about a millisecond for each distinct count. Errors: `RunFolderError` if the file is
+    missing, of another format or no certificate store.
     """
     if not path.is_file():
         advice = "Make certificates first: heatproof certify RUN."
         raise RunFolderError(message(path.name, "no such file", "a certificate store", advice))
     try:
-        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as connection:
             connection.row_factory = sqlite3.Row
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            connection.execute("BEGIN")  # both tables as of one moment
             certifications = [dict(row) for row in connection.execute("SELECT * FROM certifications")]
             certificates = [dict(row) for row in connection.execute("SELECT * FROM certificates")]
-        connection.close()
     except sqlite3.DatabaseError as error:
         raise RunFolderError(message(path.name, str(error), "an SQLite certificate store")) from error
+    if version != FORMAT:
+        advice = "Use the version of heatproof that made it."
+        raise RunFolderError(message(path.name, f"format {version}", f"format {FORMAT}", advice))
     return _verify(certifications, certificates, model_fingerprint)
 
 
 def _verify(
     certifications: list[dict[str, Any]], certificates: list[dict[str, Any]], model_fingerprint: str | None
 ) -> Verification:
-    mismatches, missing = [], 0
-    for certification in certifications:
-        settings = json.loads(certification["settings"])
-        planned = json.loads(certification["plan"])["index"]
-        rows = [row for row in certificates if row["certification"] == certification["id"]]
-        missing += len(set(planned) - {row["input"] for row in rows})
-        where = f"certification {certification['id']}"
-        mismatches += [f"{where}: {text}" for text in _settings_faults(settings, model_fingerprint)]
-        for row in rows:
-            faults = _faults(row, settings, set(planned))
-            mismatches += [f"{where}, input {row['input']}: {text}" for text in faults]
-    known = {certification["id"] for certification in certifications}
-    strays = [row["input"] for row in certificates if row["certification"] not in known]
-    mismatches += [f"input {index}: belongs to no certification" for index in strays]
+    mismatches: list[str] = []
+    missing = 0
+    rows: dict[object, list[dict[str, Any]]] = {one["id"]: [] for one in certifications}
+    for row in certificates:
+        if row["certification"] in rows:
+            rows[row["certification"]].append(row)
+        else:
+            mismatches.append(f"input {row['input']}: belongs to no certification")
+    for one in certifications:
+        where = f"certification {one['id']}"
+        try:
+            settings, planned = json.loads(one["settings"]), set(json.loads(one["plan"])["index"])
+            faults = list(_settings_faults(settings, model_fingerprint))
+        except _UNREADABLE as error:
+            mismatches.append(f"{where}: settings or plan cannot be read ({error!r})")
+            continue
+        mismatches += [f"{where}: {text}" for text in faults]
+        missing += len(planned - {row["input"] for row in rows[one["id"]]})
+        for row in rows[one["id"]]:
+            mismatches += [f"{where}, input {row['input']}: {text}" for text in _row(row, settings, planned)]
     return Verification(len(certificates), missing, tuple(mismatches))
 
 
+def _row(row: dict[str, Any], settings: dict[str, Any], planned: set[int]) -> list[str]:
+    try:
+        return list(_faults(row, settings, planned))
+    except _UNREADABLE as error:
+        return [f"cannot be checked ({error!r})"]
+
+
 def _settings_faults(settings: dict[str, Any], model_fingerprint: str | None) -> Iterator[str]:
+    for name, known in _KNOWN.items():
+        if settings[name] != known:
+            yield f"{name} is {settings[name]!r}, which this checker does not know"
     if not 0 < settings["alpha"] < 1:
         yield f"alpha is {settings['alpha']}, outside (0, 1)"
-    if not settings["noise_std"] > 0:
-        yield f"noise_std is {settings['noise_std']}, not positive"
+    for name in _POSITIVE:
+        if not 0 < settings[name] < math.inf:
+            yield f"{name} is {settings[name]}, not positive"
     if model_fingerprint is not None and settings["model_fingerprint"] != model_fingerprint:
         yield "made with other weights than those in the run folder (fingerprints differ)"
 
 
 def _faults(row: dict[str, Any], settings: dict[str, Any], planned: set[int]) -> Iterator[str]:
     """Yield what is wrong with one row, each in a few words."""
-    selection = [int(count) for count in json.loads(row["selection_counts"])]
-    estimation = [int(count) for count in json.loads(row["estimation_counts"])]
+    selection, estimation = json.loads(row["selection_counts"]), json.loads(row["estimation_counts"])
     if row["input"] not in planned:
         yield "is not among the planned inputs"
     for name, counts in (("selection", selection), ("estimation", estimation)):
-        if len(counts) != settings["classes"] or min(counts) < 0:
-            yield f"{name} counts are not {settings['classes']} numbers ≥ 0"
+        whole = all(type(count) is int and count >= 0 for count in counts)
+        if not whole or len(counts) != settings["classes"]:
+            yield f"{name} counts are not {settings['classes']} whole numbers ≥ 0"
             return
         if sum(counts) != settings[f"{name}_samples"]:
             yield f"{name} counts add up to {sum(counts)}, not {settings[f'{name}_samples']}"
@@ -108,22 +137,25 @@ def _faults(row: dict[str, Any], settings: dict[str, Any], planned: set[int]) ->
 
 def _compare(row: dict[str, Any], settings: dict[str, Any], p_lower: float) -> Iterator[str]:
     least_rounding = 0.5 * math.sqrt(settings["dimension"]) * settings["unit"]
-    if row["rounding"] < least_rounding * (1 - 1e-9):
+    if not least_rounding * (1 - 1e-9) <= row["rounding"] < math.inf:
         yield f"rounding {row['rounding']:g} is below ½√d·unit = {least_rounding:g}"
-    if bool(row["abstained"]) != (p_lower <= 0.5):
-        yield f"abstained is {bool(row['abstained'])}, but p_lower is {p_lower:.6f}"
+    clear = abs(p_lower - 0.5) > 1e-9  # at exactly one half the last bit decides, and the radius is 0
+    if row["abstained"] not in {0, 1} or (clear and bool(row["abstained"]) != (p_lower <= 0.5)):
+        yield f"abstained is {row['abstained']!r}, but p_lower is {p_lower:.6f}"
     radius = 0.0
     if p_lower > 0.5:
         radius = settings["noise_std"] * NormalDist().inv_cdf(p_lower) - max(row["rounding"], least_rounding)
     radius = max(radius, 0.0)
+    root = math.sqrt(settings["dimension"])
+    scale = _TOLERANCE * settings["noise_std"]
     expected = {
-        "p_lower": p_lower,
-        "radius_l1": radius,
-        "radius_l2": radius,
-        "radius_linf": radius / math.sqrt(settings["dimension"]),
+        "p_lower": (p_lower, _TOLERANCE),
+        "radius_l1": (radius, scale),
+        "radius_l2": (radius, scale),
+        "radius_linf": (radius / root, scale / root),
     }
-    for name, value in expected.items():
-        if not abs(row[name] - value) <= _TOLERANCE * max(1.0, value):
+    for name, (value, tolerance) in expected.items():
+        if not abs(row[name] - value) <= tolerance:
             yield f"{name} is stored as {row[name]!r}, recomputed {value!r}"
 
 
@@ -132,7 +164,7 @@ def _lower_bound(successes: int, trials: int, alpha: float) -> float:
     """Return the largest p with P(Bin(trials, p) ≥ successes) ≤ alpha, to 2⁻⁵⁰, by bisection."""
     if successes == 0:
         return 0.0
-    low, high = 0.0, successes / trials
+    low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2
         if _upper_tail(successes, trials, middle) <= alpha:
@@ -143,11 +175,11 @@ def _lower_bound(successes: int, trials: int, alpha: float) -> float:
 
 
 def _upper_tail(successes: int, trials: int, p: float) -> float:
-    """Return P(Bin(trials, p) ≥ successes) for p ≤ successes/trials, summed from its largest term."""
-    if p <= 0.0:
-        return 0.0
-    if p >= 1.0:
-        return 1.0
+    """Return P(Bin(trials, p) ≥ successes), summed away from the mean, where the terms only fall."""
+    if p <= 0.0 or p >= 1.0:
+        return 0.0 if p <= 0.0 else 1.0
+    if p * trials > successes:
+        return 1.0 - _upper_tail(trials - successes + 1, trials, 1.0 - p)
     log_term = (
         math.lgamma(trials + 1)
         - math.lgamma(successes + 1)

@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from heatproof._check import message
 from heatproof._types import Classifier
-from heatproof.errors import ModelError
+from heatproof.certify._model import checked_logits
 from heatproof.noise import Lattice
 from heatproof.noise.keyed import CHUNK, Stage, normals
 
@@ -70,14 +69,13 @@ def count_votes(
 
 
 def _pieces(inputs: int, samples: dict[Stage, int]) -> Iterator[_Piece]:
-    chunks = [
-        (stage, chunk, min(CHUNK, count - chunk * CHUNK))
-        for stage, count in samples.items()
-        for chunk in range(-(-count // CHUNK))
-    ]
+    final = list(samples)[-1]
     for position in range(inputs):
-        for stage, chunk, rows in chunks:
-            yield _Piece(position, stage, chunk, rows, last=(stage, chunk, rows) == chunks[-1])
+        for stage, count in samples.items():
+            for start in range(0, count, CHUNK):
+                rows = min(CHUNK, count - start)
+                last = stage is final and start + rows == count
+                yield _Piece(position, stage, start // CHUNK, rows, last)
 
 
 def _batches(pieces: Iterator[_Piece], capacity: int) -> Iterator[list[_Piece]]:
@@ -97,7 +95,9 @@ def _draw(
     codes: Float64[Tensor, "*event"], index: int, piece: _Piece, plan: VotingPlan
 ) -> Float[Tensor, "rows *event"]:
     """Return noisy copies of one input. A chunk is always drawn whole: a draw does not depend on n."""
-    noise = normals(codes.shape, plan.seed, index, piece.stage, piece.chunk)[: piece.rows]
+    noise = normals(codes.shape, plan.seed, index, piece.stage, piece.chunk)
+    if piece.rows < CHUNK:
+        noise = noise[: piece.rows].clone()  # a view would keep the whole chunk in memory
     return plan.lattice.add_noise(codes, noise, plan.noise_std)
 
 
@@ -106,11 +106,7 @@ def _vote(
 ) -> np.ndarray:
     labels = []
     for part in x.split(plan.batch_size):
-        logits = model(part.to(device))
-        if logits.shape != (len(part), plan.classes) or not bool(torch.isfinite(logits).all()):
-            got = f"shape {tuple(logits.shape)}" if logits.ndim != 2 else "NaN or infinite logits"
-            allowed = f"finite logits of shape ({len(part)}, {plan.classes})"
-            raise ModelError(message("model output under noise", got, allowed), name="model")
+        logits = checked_logits(model, part, device, plan.classes)
         labels.append(logits.argmax(dim=1).cpu())
     return np.asarray(torch.cat(labels).numpy())
 
