@@ -1,5 +1,6 @@
 """Training losses, one file each; each is its own settings and its own function."""
 
+from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
 from pydantic import Field
@@ -16,9 +17,16 @@ __all__ = [
     "Natural",
     "Objective",
     "ObjectiveSettings",
+    "describe",
 ]
 
 ObjectiveSettings: TypeAlias = Annotated[
     ConvectionDiffusion | GaussianAugmentation | Natural, Field(discriminator="name")
 ]
 """Any objective, told apart by `name` in a configuration."""
+
+
+def describe() -> Iterator[tuple[str, str]]:
+    """Yield name and first line of each objective."""
+    for kind in (ConvectionDiffusion, GaussianAugmentation, Natural):
+        yield kind.model_fields["name"].default, (kind.__doc__ or "").strip().partition("\n")[0]

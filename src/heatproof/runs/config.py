@@ -51,12 +51,14 @@ class DataSettings(Specification):
     size: int | None = Field(None, ge=1)
 
 
+def _default_radii() -> dict[Literal["l2", "linf"], tuple[float, ...]]:
+    return {"l2": (0.25, 0.5), "linf": (0.03,)}
+
+
 class AttackSettings(Selection):
     """Which attacks to run: radii per norm (input units), PGD steps and restarts."""
 
-    radii: dict[Literal["l2", "linf"], tuple[Radius, ...]] = Field(
-        default_factory=lambda: {"l2": (0.25, 0.5), "linf": (0.03,)}
-    )
+    radii: dict[Literal["l2", "linf"], tuple[Radius, ...]] = Field(default_factory=_default_radii)
     steps: int = Field(40, ge=1)
     restarts: int = Field(1, ge=1)
     loss: Literal["margin", "cross_entropy"] = "margin"

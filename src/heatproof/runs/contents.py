@@ -67,6 +67,7 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         times["certify"] = seconds
     return RunContents(
         name=config.name,
+        folder=str(folder.path),
         objective=config.objective.name,
         config_yaml=config.to_yaml(),
         environment={**state["environment"], "seed": str(config.seed)},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from typing import Any
 
 from heatproof._check import check_choice
 from heatproof.runs.config import read_yaml
 
-__all__ = ["preset", "preset_names"]
+__all__ = ["describe", "preset", "preset_names"]
 
 
 def preset_names() -> tuple[str, ...]:
@@ -22,3 +23,10 @@ def preset(name: str) -> dict[str, Any]:
     check_choice("preset", name, preset_names())
     with as_file(files(__package__) / f"{name}.yaml") as path:
         return read_yaml(path)
+
+
+def describe() -> Iterator[tuple[str, str]]:
+    """Yield name and first comment of each preset."""
+    for name in preset_names():
+        text = (files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
+        yield name, text.partition("\n")[0].lstrip("# ")

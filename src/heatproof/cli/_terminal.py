@@ -1,0 +1,110 @@
+"""What the subcommands show: progress bars, tables, and a hint how to go on after an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+if TYPE_CHECKING:
+    from heatproof._types import Progress
+    from heatproof.report.contents import ReportContents
+    from heatproof.report.table import Table
+
+__all__ = ["Bars", "bars", "print_results", "resumable", "say"]
+
+
+def say(text: str) -> None:
+    """Print one line to standard output."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+class Bars:
+    """Progress bars on standard error, one for each stage that begins."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bars = Progress(
+            TextColumn("{task.description:<42}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, name: str) -> Progress:
+        """Begin a stage and return what tells its bar."""
+        task = self._bars.add_task(name, total=None, note="")
+
+        def tell(done: int, total: int, note: str = "") -> None:
+            self._bars.update(task, completed=done, total=total, note=note)
+
+        return tell
+
+
+def bars() -> Bars:
+    """Return progress bars, for a `with` block."""
+    return Bars()
+
+
+@contextlib.contextmanager
+def resumable(command: str) -> Iterator[None]:
+    """On Ctrl-C, say what is safe and how to go on, and end with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nheatproof: interrupted; finished work is stored. Go on with: {command}\n")
+        raise typer.Exit(130) from None
+
+
+def print_results(contents: ReportContents) -> None:
+    """Print the table of the page, one part under the other, and the guarantee of each certification."""
+    from rich.console import Console
+
+    from heatproof.report.table import table
+
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    for title, part in table(contents).parts():
+        console.print(_rich(title, part))
+    for sentence in dict.fromkeys(run.guarantee for run in contents.runs if run.guarantee):
+        console.print(f"Guarantee: {sentence}", markup=False, highlight=False)
+
+
+def _rich(title: str, part: Table) -> object:
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    shown = RichTable(title=escape(title), title_justify="left", title_style="bold", expand=False)
+    shown.add_column("run", overflow="fold")
+    for group in part.groups:
+        for column in group.columns:
+            shown.add_column(escape(f"{group.title}\n{column}".strip()), justify="right", overflow="fold")
+    for row in part.rows:
+        cells = (
+            f"{cell.text}\n[dim]{escape(cell.detail)}[/dim]" if cell.detail else cell.text
+            for cell in row.cells
+        )
+        shown.add_row(escape(row.label), *cells)
+    return shown

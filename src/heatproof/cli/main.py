@@ -1,0 +1,102 @@
+"""`heatproof`: the subcommands, and how errors become one line and an exit code.
+
+Exit codes: 0 done; 1 a sound request failed; 2 bad usage or input; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+import heatproof
+from heatproof.cli import attack, certify, demo, info, report, train, verify
+from heatproof.errors import HeatproofError, InputError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="heatproof",
+    help="Train classifiers as convection–diffusion equations, certify them, attack what was certified.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.",
+)
+for _command in (
+    demo.demo,
+    train.train,
+    attack.attack,
+    certify.certify,
+    verify.verify,
+    report.report,
+    info.info,
+):
+    app.command()(_command)
+
+_ClickError: type[Any] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        sys.stdout.write(f"heatproof {heatproof.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a subcommand."""
+
+
+def run() -> None:
+    """Run the command line and leave the process with its exit code."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    sys.exit(_guarded(sys.argv[1:]))
+
+
+def _guarded(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, standalone_mode=False)
+    except _ClickError as error:
+        place = error.ctx.command_path if getattr(error, "ctx", None) else "heatproof"
+        return _complain(f"{error.format_message()} (see {place} --help)", 2)
+    except HeatproofError as error:
+        return _complain(str(error), 2 if isinstance(error, InputError) else 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback on request
+        return _unexpected(error)
+    return int(code or 0)
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("HEATPROOF_DEBUG"):
+        raise error
+    reason = " ".join(str(error).split())[:300]
+    advice = "Set HEATPROOF_DEBUG=1 to see where."
+    return _complain(f"unexpected {type(error).__name__}: {reason} {advice}", 1)
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stderr.write(f"heatproof: {' '.join(text.split())}\n")
+    return code
+
+
+def _show_warning(text: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    from heatproof.errors import GradientMaskingWarning, StabilityWarning
+
+    if issubclass(category, (GradientMaskingWarning, StabilityWarning)):
+        sys.stderr.write(f"heatproof: warning: {text}\n")

@@ -1,0 +1,72 @@
+"""`heatproof train`: from a configuration to a trained run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from heatproof.runs import RunConfig
+
+__all__ = ["train"]
+
+
+def train(
+    config: Annotated[Path | None, typer.Argument(help="A YAML configuration.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A configuration by name: heatproof info presets.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if left out.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with an interrupted run folder.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
+) -> None:
+    """Train a network and write its run folder; an interrupted training can be resumed exactly."""
+    from heatproof.cli._terminal import bars, resumable, say
+    from heatproof.runs.metrics import read_metrics
+    from heatproof.runs.training import resume_run, train_run
+
+    if resume is not None:
+        _refuse_with_resume(config, preset, overrides, out)
+        path, chosen = resume, None
+    else:
+        chosen = _configuration(config, preset, overrides or [])
+        path = out or Path("runs") / chosen.name
+    with resumable(f"heatproof train --resume {path}"), bars() as stages:
+        if chosen is None:
+            folder = resume_run(path, trust=trust, progress=stages("train"))
+        else:
+            folder = train_run(chosen, path, trust=trust, progress=stages(f"{chosen.name}: train"))
+    last = read_metrics(folder)[-1].values
+    say(
+        f"Trained {folder.config.name}: loss {last['total']:.4f}, accuracy {last['train_accuracy']:.3f} "
+        f"(training), {last['validation_accuracy']:.3f} (validation). Run folder: {path}"
+    )
+    say(f"Next: heatproof attack {path}; heatproof certify {path}; heatproof report {path}")
+
+
+def _configuration(config: Path | None, preset: str | None, overrides: list[str]) -> RunConfig:
+    from heatproof._check import message
+    from heatproof.errors import InputError
+    from heatproof.runs.config import RunConfig, apply_overrides, read_yaml
+    from heatproof.runs.presets import preset as load_preset
+
+    if (config is None) == (preset is None):
+        got = "neither" if config is None else "both"
+        advice = "heatproof info presets lists the names."
+        raise InputError(message("CONFIG or --preset", got, "exactly one of the two", advice), name="config")
+    document = read_yaml(config) if config is not None else load_preset(str(preset))
+    return RunConfig.from_mapping(apply_overrides(document, overrides))
+
+
+def _refuse_with_resume(*others: object) -> None:
+    from heatproof._check import message
+    from heatproof.errors import InputError
+
+    if any(other for other in others):
+        text = message("--resume", "together with a configuration, --set or --out", "--resume alone")
+        raise InputError(text, name="resume")
