@@ -75,11 +75,12 @@ def _curves(number: int) -> tuple[CurvePoint, ...]:
     def values(epoch: int) -> dict[str, float]:
         natural, residual = 2.2 * 0.85**epoch + 0.02, 0.5 * 0.93**epoch
         accuracies = {
-            "train accuracy": 1 - 0.9 * 0.8**epoch,
-            "validation accuracy": 0.97 - 0.88 * 0.82**epoch,
+            "train_accuracy": 1 - 0.9 * 0.8**epoch,
+            "validation_accuracy": 0.97 - 0.88 * 0.82**epoch,
         }
         parts = {"natural": natural, "residual": residual} if number == 2 else {}
-        return {"total": natural + (residual if number == 2 else 0.0), **parts, **accuracies}
+        others = {"learning_rate": 0.1, "seconds": 0.7}
+        return {"total": natural + (residual if number == 2 else 0.0), **parts, **accuracies, **others}
 
     return tuple(CurvePoint(epoch, values(epoch)) for epoch in range(1, 31))
 

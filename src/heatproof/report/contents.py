@@ -25,8 +25,8 @@ __all__ = [
 class CurvePoint:
     """One epoch of the curves: `values` by name.
 
-    Names that end in "accuracy" are proportions in [0, 1]; every other name is a part of the loss, and
-    "total" is the whole of it. Values that are not finite leave a gap.
+    Names that end in "accuracy" are proportions in [0, 1]; "learning_rate" and "seconds" are not drawn; every
+    other name is a part of the loss, and "total" is the whole of it. Values that are not finite leave a gap.
     """
 
     epoch: int

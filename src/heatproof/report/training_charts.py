@@ -18,6 +18,7 @@ _HEIGHT = 240
 _LOG_RATIO = 20.0
 _MOST_POINTS = 400
 _FEW_EPOCHS = 8
+_NOT_DRAWN = ("learning_rate", "seconds")
 
 
 def loss_charts(contents: ReportContents) -> tuple[Chart, ...]:
@@ -46,7 +47,7 @@ def accuracy_chart(contents: ReportContents) -> Chart | None:
 
 
 def _loss_chart(contents: ReportContents, label: str) -> Chart | None:
-    every = _values(contents, lambda name: not _is_accuracy(name))
+    every = _values(contents, _is_loss)
     values = [value for value in every if value["run"] == label]
     if not values:
         return None
@@ -121,6 +122,10 @@ def _height(values: Sequence[dict[str, Any]], *, percent: bool) -> Any:
 
 def _legend(contents: ReportContents, kinds: Sequence[str]) -> int:
     return legend_width([*run_labels(contents), *kinds])
+
+
+def _is_loss(name: str) -> bool:
+    return name not in _NOT_DRAWN and not _is_accuracy(name)
 
 
 def _is_accuracy(name: str) -> bool:
