@@ -74,7 +74,7 @@ class ConvectionDiffusion(Objective):
         if (self.noise_std is None) == (self.diffusivity is None):
             got = "neither" if self.noise_std is None else "both"
             raise InputError(message("noise_std or diffusivity", got, "exactly one of the two"))
-        if abs(self.time_step * self.steps - 1) > 1e-6:
+        if abs(self.time_step * self.steps - 1) > 1e-5:
             raise InputError(
                 message("time_step", self.time_step, "1/k for a whole number k"), name="time_step"
             )
