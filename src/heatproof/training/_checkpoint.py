@@ -1,6 +1,6 @@
 """Checkpoints without pickle: weights and momentum in one safetensors file, the rest as JSON in its header.
 
-The header holds a digest of the numbers, which safetensors itself does not: a file that was cut off or
+The header holds a digest of all of it, which safetensors itself does not: a file that was cut off or
 changed anywhere is refused.
 
 No random state is stored: every epoch draws from generators keyed by (seed, epoch), so the next epoch of a
@@ -40,8 +40,8 @@ def save_checkpoint(
     for place, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{place}.{key}": value for key, value in state.items() if value is not None}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    header = {"format": _FORMAT, "epoch": epoch, "fingerprint": fingerprint, "digest": _digest(tensors)}
-    _write(path, tensors, json.dumps(header))
+    header = {"format": _FORMAT, "epoch": epoch, "fingerprint": fingerprint}
+    _write(path, tensors, json.dumps({**header, "digest": _digest(header, tensors)}))
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: str) -> None:
@@ -58,8 +58,9 @@ def _write(path: Path, tensors: dict[str, Tensor], header: str) -> None:
         raise StorageError(text) from error
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    said = [header.get(key) for key in ("format", "epoch", "fingerprint")]
+    digest = hashlib.blake2b(json.dumps(said).encode(), digest_size=16)
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         digest.update(f"{name}:{value.dtype}:{tuple(value.shape)};".encode())
@@ -79,8 +80,8 @@ def load_checkpoint(
         advice = "Train into a new folder, or remove the file to start again."
         allowed = "one of the same model, data, objective, settings and seed"
         raise RunFolderError(message(path.name, "a checkpoint of another training", allowed, advice))
-    if header.get("digest") != _digest(tensors):
-        raise _damaged(path, "its numbers have changed since it was written")
+    if header.get("digest") != _digest(header, tensors):
+        raise _damaged(path, "it has changed since it was written")
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     _restore(optimizer, {k: v for k, v in tensors.items() if k.startswith("optimizer.")})
     return int(header["epoch"])
