@@ -182,7 +182,8 @@ def test_the_file_is_safetensors_and_says_what_it_holds(path: Path) -> None:
 
 def test_no_source_file_unpickles() -> None:
     forbidden = re.compile(
-        r"\bimport pickle|\bfrom pickle|torch\.load\(|\bjoblib|allow_pickle=True|\bdill|yaml\.load\(|shelve"
+        r"\bimport pickle|\bfrom pickle|torch\.load\(|\bjoblib|allow_pickle=True|\bdill|\bshelve"
+        r"|yaml\.(unsafe_load|full_load|Loader|FullLoader|UnsafeLoader)\b"
     )
     files = sorted(Path(heatproof.__file__).parent.rglob("*.py"))
     assert len(files) > 30

@@ -225,6 +225,16 @@ class TestLeavesBehind:
         train(alone, moons(), settings=quick(precision="bfloat16"))
         assert torch.equal(weights(model), weights(alone))  # and hers changed nothing here
 
+    def test_a_module_that_the_user_prepared(self) -> None:
+        """accelerate skips a module that bears its mark: the precision asked for here must not be skipped."""
+        model, plain = network(), network()
+        with own_accelerate():
+            prepared = Accelerator(cpu=True).prepare(model)
+            train(prepared, moons(), settings=quick(precision="bfloat16"))
+        train(plain, moons(), settings=quick(precision="bfloat16"))
+        assert torch.equal(weights(model), weights(plain))
+        assert vars(model)["_is_accelerate_prepared"]
+
     def test_noise_std_of_a_time_conditioned_model(self) -> None:
         for objective in OBJECTIVES:
             model = network(timed=True)

@@ -91,7 +91,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["heatproof"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name).clone() for name in names}  # not views of the mapped file
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(header, dict):
