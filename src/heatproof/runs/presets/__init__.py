@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 from typing import Any
 
 from heatproof._check import check_choice
-from heatproof.runs.config import read_yaml
+from heatproof.runs.document import read_yaml
 
 __all__ = ["describe", "preset", "preset_names"]
 

@@ -1,0 +1,36 @@
+"""The README's Python examples run, in order, as a reader would paste them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _examples() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_each_example_is_short() -> None:
+    assert len(_examples()) >= 3
+    for example in _examples():
+        lines = [line for line in example.splitlines() if line.strip() and not line.startswith(("#", "import"))]
+        assert len(lines) <= 5, example
+
+
+def test_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, example in enumerate(_examples()):
+        exec(compile(example, f"README.md example {number}", "exec"), names)  # noqa: S102 - our own README
+    assert "certificates" in names
+    assert "result" in names
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test", "heatproof train", "heatproof certify"])
+def test_readme_names_the_commands(command: str) -> None:
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8")
