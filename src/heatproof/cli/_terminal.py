@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
 import typer
@@ -18,9 +20,19 @@ __all__ = ["Bars", "bars", "print_results", "resumable", "say"]
 
 
 def say(text: str) -> None:
-    """Print one line to standard output."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Print one line to standard output; a reader that has gone away changes nothing else."""
+    with _unread_is_fine():
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _unread_is_fine() -> Iterator[None]:
+    """Send the rest to nowhere once the pipe is closed, so that work and exit code stay what they are."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Bars:
@@ -38,12 +50,12 @@ class Bars:
         )
 
         self._bars = Progress(
-            TextColumn("{task.description:<42}"),
+            TextColumn("{task.description:<42}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
         )
 
@@ -70,12 +82,16 @@ def bars() -> Bars:
 
 
 @contextlib.contextmanager
-def resumable(command: str) -> Iterator[None]:
-    """On Ctrl-C, say what is safe and how to go on, and end with 130."""
+def resumable(command: str, started: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """On Ctrl-C, say what is safe and how to go on, and end with 130.
+
+    `started` says whether there is anything yet to go on with.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nheatproof: interrupted; finished work is stored. Go on with: {command}\n")
+        done = f"finished work is stored. Go on with: {command}" if started() else "nothing was stored."
+        sys.stderr.write(f"\nheatproof: interrupted; {done}\n")
         raise typer.Exit(130) from None
 
 
@@ -85,11 +101,14 @@ def print_results(contents: ReportContents) -> None:
 
     from heatproof.report.table import table
 
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    text = io.StringIO()
+    terminal = sys.stdout.isatty()
+    console = Console(file=text, width=Console().width if terminal else 150, force_terminal=terminal)
     for title, part in table(contents).parts():
         console.print(_rich(title, part))
     for sentence in dict.fromkeys(run.guarantee for run in contents.runs if run.guarantee):
         console.print(f"Guarantee: {sentence}", markup=False, highlight=False)
+    say(text.getvalue().rstrip())
 
 
 def _rich(title: str, part: Table) -> object:
@@ -103,7 +122,7 @@ def _rich(title: str, part: Table) -> object:
             shown.add_column(escape(f"{group.title}\n{column}".strip()), justify="right", overflow="fold")
     for row in part.rows:
         cells = (
-            f"{cell.text}\n[dim]{escape(cell.detail)}[/dim]" if cell.detail else cell.text
+            f"{escape(cell.text)}\n[dim]{escape(cell.detail)}[/dim]" if cell.detail else escape(cell.text)
             for cell in row.cells
         )
         shown.add_row(escape(row.label), *cells)

@@ -9,6 +9,8 @@ import typer
 
 __all__ = ["attack"]
 
+_BESIDE_CERTIFICATES = ("steps", "limit", "seed")
+
 
 def attack(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A trained run folder.")],
@@ -53,7 +55,8 @@ def _network(
     from heatproof.runs.attack import attack_run
     from heatproof.runs.config import AttackSettings
     from heatproof.runs.folder import RunFolder
-    from heatproof.runs.training import load_data, load_model
+    from heatproof.runs.identity import run_data
+    from heatproof.runs.training import load_model
 
     folder = RunFolder.open(run)
     values = {key: value for key, value in given.items() if value is not None}
@@ -63,7 +66,7 @@ def _network(
     if norm is not None:
         values["radii"] = {check_choice("--norm", norm, ("l2", "linf")): tuple(radius or ())}
     settings = AttackSettings.from_mapping({**folder.config.attack.to_mapping(), **values})
-    model, data = load_model(folder, trust=trust), load_data(folder.config)
+    model, data = load_model(folder, trust=trust), run_data(folder)
     with bars() as stages:
         results = attack_run(folder, model, data, settings, stages("attack"))
     natural = results[0].natural_accuracy
@@ -87,20 +90,22 @@ def _certificates(
     from heatproof.errors import InputError, VerificationError
     from heatproof.runs.attack import challenge_run
     from heatproof.runs.folder import RunFolder
-    from heatproof.runs.training import load_data, load_model
+    from heatproof.runs.identity import run_data
+    from heatproof.runs.training import load_model
 
-    extra = [key for key in ("restarts", "loss", "split", "every") if given[key] is not None]
-    if norm or radius or extra:
-        allowed = "--steps, --limit and --seed beside it"
-        raise InputError(message("--certificates", "with other options", allowed), name="certificates")
-    limit, seed = given["limit"], given["seed"]
+    others = {"norm": norm, "radius": radius or None, **given}
+    extra = [f"--{key}" for key in others if others[key] is not None and key not in _BESIDE_CERTIFICATES]
+    if extra:
+        got, allowed = f"{', '.join(extra)} beside it", "--steps, --limit and --seed beside it"
+        raise InputError(message("--certificates", got, allowed), name="certificates")
+    steps, limit, seed = given["steps"], given["limit"], given["seed"]
     options = {
-        "steps": check_whole("--steps", given["steps"] or 20),
+        "steps": 20 if steps is None else check_whole("--steps", steps),
         "limit": None if limit is None else check_whole("--limit", limit),
         "seed": 0 if seed is None else check_whole("--seed", seed, at_least=0),
     }
     folder = RunFolder.open(run)
-    model, data = load_model(folder, trust=trust), load_data(folder.config)
+    model, data = load_model(folder, trust=trust), run_data(folder)
     with bars() as stages:
         broken = challenge_run(folder, model, data, progress=stages("attack certificates"), **options)  # type: ignore[arg-type]
     say(f"certificates attacked inside their radii: {broken.attacked}, refuted: {broken.refuted}")

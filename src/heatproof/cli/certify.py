@@ -36,10 +36,11 @@ def certify(
     """Certify inputs one by one into the run folder; run again after an interruption to go on."""
     from heatproof.certify import export_certificates, guarantee
     from heatproof.cli._terminal import bars, resumable, say
-    from heatproof.runs.certify import certify_run
+    from heatproof.runs.certify import certifiable, certify_run
     from heatproof.runs.config import CertifySettings
     from heatproof.runs.folder import RunFolder
-    from heatproof.runs.training import load_data, load_model
+    from heatproof.runs.identity import run_data
+    from heatproof.runs.training import load_model
 
     folder = RunFolder.open(run)
     given = {
@@ -57,7 +58,9 @@ def certify(
     changes = {key: value for key, value in given.items() if value is not None}
     settings = CertifySettings.from_mapping({**folder.config.certify.to_mapping(), **changes})
     _check_export(export)
-    model, data = load_model(folder, trust=trust), load_data(folder.config)
+    model = load_model(folder, trust=trust)
+    settings = certifiable(settings, folder, model)
+    data = run_data(folder)
     with resumable("the same command"), bars() as stages:
         result = certify_run(folder, model, data, settings, stages("certify"))
     if export is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from heatproof.runs.folder import RunFolder
 
 __all__ = ["info"]
 
@@ -31,10 +35,10 @@ def info(
         lines = _environment()
     elif topic in topics:
         lines = topics[topic]()
-    elif Path(topic).exists():
+    elif os.path.exists(topic):  # noqa: PTH110 - never raises, whatever the word
         lines = _run(Path(topic))
     else:
-        check_choice("topic", topic, (*topics, "a run folder"))
+        check_choice("topic", topic, (*topics, "a run folder that exists"))
         return
     for line in lines:
         say(line)
@@ -76,8 +80,29 @@ def _presets() -> Iterator[str]:
 def _run(path: Path) -> Iterator[str]:
     from heatproof.runs.folder import RunFolder
 
-    folder = RunFolder(path)
+    folder = RunFolder.open(path, status=None)
     state = folder.state
-    yield f"status: {state['status']}; made by heatproof {state['heatproof']}"
-    yield from (f"seconds, {stage}: {seconds:.1f}" for stage, seconds in state["seconds"].items())
+    yield f"status: {state.status}; made by heatproof {state.heatproof}"
+    yield from (f"seconds, {stage}: {seconds:.1f}" for stage, seconds in state.seconds.items())
+    yield from _measured(folder)
     yield folder.config.to_yaml().rstrip()
+
+
+def _measured(folder: RunFolder) -> Iterator[str]:
+    from heatproof.certify import CertificateStore
+    from heatproof.runs.attack import read_attacks
+
+    kinds = {(row["norm"], row["radius"], row["attack"], row["split"]) for row in read_attacks(folder)}
+    yield from (
+        f"attacked: {norm} radius {radius:g}, {attack}, {split}"
+        for norm, radius, attack, split in sorted(kinds)
+    )
+    if folder.certificates.is_file():
+        with CertificateStore(folder.certificates) as store:
+            for one in store.certifications():
+                settings, done = one.settings, len(store.stored(one))
+                yield (
+                    f"certified: {done} of {len(one.index)} inputs, {one.split}; the {settings.classifier} "
+                    f"with noise_std {settings.noise_std:g}, n = {settings.estimation_samples}, alpha = "
+                    f"{settings.alpha:g}"
+                )

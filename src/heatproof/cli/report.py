@@ -21,14 +21,26 @@ def report(
     """Write the table, the curves, the pictures and the settings of runs into one HTML file."""
     from heatproof.cli._terminal import print_results, say
     from heatproof.report.page import write
-    from heatproof.runs.contents import collect
+    from heatproof.runs.contents import check_same_data, collect
     from heatproof.runs.folder import RunFolder
-    from heatproof.runs.training import load_data, load_model
+    from heatproof.runs.identity import run_data
+    from heatproof.runs.training import load_model
 
+    _check_out(out)
     folders = [RunFolder.open(run) for run in runs]
-    data = load_data(folders[0].config)
-    contents = collect([(folder, load_model(folder, trust=trust)) for folder in folders], data, title)
+    check_same_data(folders)
+    pairs = [(folder, load_model(folder, trust=trust)) for folder in folders]
+    contents = collect(pairs, run_data(folders[0]), title)
     target = out or (folders[0].report if len(folders) == 1 else Path("report.html"))
     write(contents, target)
     print_results(contents)
     say(f"Page: {target}")
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse a bad place for the page before anything is loaded."""
+    from heatproof._check import message
+    from heatproof.errors import InputError
+
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise InputError(message("--out", repr(str(out)), "a file in a folder that exists"), name="out")

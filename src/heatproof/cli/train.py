@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from heatproof.runs import RunConfig
+    from heatproof.runs import RunConfig, RunFolder
 
 __all__ = ["train"]
+
+_SHOWN = {
+    "loss": "total",
+    "training accuracy": "train_accuracy",
+    "validation accuracy": "validation_accuracy",
+}
 
 
 def train(
@@ -26,8 +33,8 @@ def train(
     trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
 ) -> None:
     """Train a network and write its run folder; an interrupted training can be resumed exactly."""
-    from heatproof.cli._terminal import bars, resumable, say
-    from heatproof.runs.metrics import read_metrics
+    from heatproof.cli._terminal import bars, resumable
+    from heatproof.runs.folder import RunFolder
     from heatproof.runs.training import resume_run, train_run
 
     if resume is not None:
@@ -36,23 +43,33 @@ def train(
     else:
         chosen = _configuration(config, preset, overrides or [])
         path = out or Path("runs") / chosen.name
-    with resumable(f"heatproof train --resume {path}"), bars() as stages:
+        RunFolder.check_vacant(path)
+    command = f"heatproof train --resume {shlex.quote(str(path))}{' --trust' if trust else ''}"
+    with resumable(command, RunFolder.at(path).state_file.is_file), bars() as stages:
         if chosen is None:
             folder = resume_run(path, trust=trust, progress=stages("train"))
         else:
             folder = train_run(chosen, path, trust=trust, progress=stages(f"{chosen.name}: train"))
-    last = read_metrics(folder)[-1].values
-    say(
-        f"Trained {folder.config.name}: loss {last['total']:.4f}, accuracy {last['train_accuracy']:.3f} "
-        f"(training), {last['validation_accuracy']:.3f} (validation). Run folder: {path}"
-    )
-    say(f"Next: heatproof attack {path}; heatproof certify {path}; heatproof report {path}")
+    _tell(folder, path, trust=trust)
+
+
+def _tell(folder: RunFolder, path: Path, *, trust: bool) -> None:
+    from heatproof.cli._terminal import say
+    from heatproof.runs.metrics import read_metrics
+
+    records = read_metrics(folder)
+    last = records[-1].values if records else {}
+    words = [f"{word} {last[key]:.4f}" for word, key in _SHOWN.items() if key in last]
+    say(f"Trained {folder.config.name}: {', '.join(words) or 'done'}. Run folder: {path}")
+    place = f"{shlex.quote(str(path))}{' --trust' if trust else ''}"
+    say("Next: " + "; ".join(f"heatproof {step} {place}" for step in ("attack", "certify", "report")))
 
 
 def _configuration(config: Path | None, preset: str | None, overrides: list[str]) -> RunConfig:
     from heatproof._check import message
     from heatproof.errors import InputError
-    from heatproof.runs.config import RunConfig, apply_overrides, read_yaml
+    from heatproof.runs.config import RunConfig
+    from heatproof.runs.document import apply_overrides, read_yaml
     from heatproof.runs.presets import preset as load_preset
 
     if (config is None) == (preset is None):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shlex
 import time
 from typing import Any
 
@@ -11,14 +13,32 @@ from torch import nn
 from heatproof._check import message
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks import AttackResult, BrokenCertificates, attack_radii, break_certificates
-from heatproof.certify import Certificate, CertificateStore
+from heatproof.certify import Certificate, fingerprint
+from heatproof.certify._store import Certification
 from heatproof.data import DataSet, Split
-from heatproof.errors import RunFolderError, StorageError
+from heatproof.errors import RunFolderError
 from heatproof.networks import at_time
+from heatproof.runs.certify import newest_certification
 from heatproof.runs.config import AttackSettings
+from heatproof.runs.files import write_atomically
 from heatproof.runs.folder import RunFolder
+from heatproof.runs.state import Challenge
 
 __all__ = ["attack_run", "challenge_run", "read_attacks"]
+
+_COLUMNS = [
+    "norm",
+    "radius",
+    "attack",
+    "split",
+    "seed",
+    "input",
+    "target",
+    "natural_correct",
+    "success",
+    "label",
+    "distance",
+]
 
 
 def attack_run(
@@ -30,28 +50,30 @@ def attack_run(
 ) -> list[AttackResult]:
     """Attack the one-pass network at every radius of the settings and write attacks.parquet.
 
-    Rows of the same norm and radius under the same attack are replaced, all others are kept.
+    Rows of the same norm, radius, split and attack are replaced, all others are kept. The folder is held all
+    the while, so that nothing can be in the way when the result is there.
     """
-    began = time.perf_counter()
     chosen = settings.choose(getattr(data, settings.split))
-    results = []
-    for norm, radii in sorted(settings.radii.items()):
-        results += attack_radii(
-            model,
-            chosen.x,
-            chosen.y,
-            norm=norm,
-            radii=radii,
-            steps=settings.steps,
-            restarts=settings.restarts,
-            loss=settings.loss,
-            input_range=data.input_range,
-            index=chosen.index,
-            seed=settings.seed,
-            progress=progress,
-        )
     with folder.lock():
-        _write(folder, [row for result in results for row in _rows(result, chosen, settings)])
+        began = time.perf_counter()
+        earlier = read_attacks(folder)
+        results = []
+        for norm, radii in sorted(settings.radii.items()):
+            results += attack_radii(
+                model,
+                chosen.x,
+                chosen.y,
+                norm=norm,
+                radii=radii,
+                steps=settings.steps,
+                restarts=settings.restarts,
+                loss=settings.loss,
+                input_range=data.input_range,
+                index=chosen.index,
+                seed=settings.seed,
+                progress=progress,
+            )
+        _write(folder, earlier, [row for result in results for row in _rows(result, chosen, settings)])
         folder.add_seconds("attack", time.perf_counter() - began)
     return results
 
@@ -66,13 +88,13 @@ def challenge_run(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> BrokenCertificates:
-    """Attack the newest certificates of a run inside their radii, and record how many were refuted.
+    """Attack the newest certificates of these weights inside their radii; record how many were refuted.
 
     The attack is adapted to the smoothed classifier; a true certificate counts as refuted with
     probability at most 10⁻⁶. Errors: `RunFolderError` if there are no certificates.
     """
-    certificates, split = _certified(folder, data, limit)
-    settings = certificates[0].settings
+    certification, certificates, split = _certified(folder, model, data, limit)
+    settings = certification.settings
     base: Classifier = at_time(model, 0.0) if settings.classifier == "equation" else model
     broken = break_certificates(
         base,
@@ -87,8 +109,14 @@ def challenge_run(
         progress=progress,
     )
     with folder.lock():
-        counts = {"attacked": broken.attacked, "refuted": broken.refuted, "level": broken.level}
-        folder.update(challenge=counts)
+        folder.update(
+            challenge=Challenge(
+                certification=certification.id,
+                attacked=broken.attacked,
+                refuted=broken.refuted,
+                level=broken.level,
+            )
+        )
     return broken
 
 
@@ -99,30 +127,31 @@ def read_attacks(folder: RunFolder) -> list[dict[str, Any]]:
     if not folder.attacks.is_file():
         return []
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(folder.attacks).to_pylist()
-    except (OSError, ArrowException) as error:
+        table = parquet.read_table(folder.attacks)
+        rows: list[dict[str, Any]] = table.select(_COLUMNS).to_pylist()
+    except (OSError, ArrowException, KeyError) as error:
+        got = "a damaged file, or one of another origin"
         advice = "Remove it and attack again."
-        text = message(folder.attacks.name, "a damaged file", "a Parquet file", advice)
+        text = message(str(folder.attacks), got, "a Parquet file of attacks", advice)
         raise RunFolderError(text) from error
     return rows
 
 
-def _certified(folder: RunFolder, data: DataSet, limit: int | None) -> tuple[list[Certificate], Split]:
+def _certified(
+    folder: RunFolder, model: nn.Module, data: DataSet, limit: int | None
+) -> tuple[Certification, list[Certificate], Split]:
     """Return the newest certificates that answer, and their inputs with the certified labels as y."""
-    found: list[Certificate] = []
-    split = data.test
-    if folder.certificates.is_file():
-        with CertificateStore(folder.certificates) as store:
-            for certification in store.certifications()[-1:]:
-                found = [one for one in store.stored(certification) if not one.abstained][:limit]
-                split = getattr(data, certification.split)
-    if not found:
-        advice = f"Make them: heatproof certify {folder.path}."
-        raise RunFolderError(message(str(folder.path), "no certificates", "a certified run", advice))
+    newest = newest_certification(folder, fingerprint(model))
+    found = [one for one in newest[1] if not one.abstained][:limit] if newest else []
+    if newest is None or not found:
+        got = "no certificates that answer, of the weights that are here,"
+        advice = f"Make them: heatproof certify {shlex.quote(str(folder.path))}."
+        raise RunFolderError(message(str(folder.path), got, "a certified run", advice))
+    split = getattr(data, newest[0].split)
     rows = {int(index): row for row, index in enumerate(split.index)}
     places = torch.tensor([rows[one.index] for one in found])
     labels = torch.tensor([one.candidate for one in found])
-    return found, Split(split.x[places], labels, split.index[places])
+    return newest[0], found, Split(split.x[places], labels, split.index[places])
 
 
 def _rows(result: AttackResult, chosen: Split, settings: AttackSettings) -> list[dict[str, Any]]:
@@ -144,16 +173,16 @@ def _rows(result: AttackResult, chosen: Split, settings: AttackSettings) -> list
     ]
 
 
-def _write(folder: RunFolder, rows: list[dict[str, Any]]) -> None:
+def _write(folder: RunFolder, earlier: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    new = {(row["norm"], row["radius"], row["attack"]) for row in rows}
-    kept = [row for row in read_attacks(folder) if (row["norm"], row["radius"], row["attack"]) not in new]
-    temporary = folder.attacks.with_name(f".{folder.attacks.name}.partial")
-    try:
-        parquet.write_table(pa.Table.from_pylist(kept + rows), temporary)
-        temporary.replace(folder.attacks)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"{folder.attacks.name}: could not be written ({error}).") from error
+    new = {_kind(row) for row in rows}
+    kept = [row for row in earlier if _kind(row) not in new]
+    sink = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(kept + rows), sink)
+    write_atomically(folder.attacks, sink.getvalue())
+
+
+def _kind(row: dict[str, Any]) -> tuple[object, ...]:
+    return row["norm"], row["radius"], row["attack"], row["split"]

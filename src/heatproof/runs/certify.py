@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from heatproof._check import message
 from heatproof._types import Progress, no_progress
 from heatproof.certify import (
     Certificate,
@@ -17,11 +18,13 @@ from heatproof.certify import (
     fingerprint,
     verify_store,
 )
+from heatproof.certify._store import Certification
 from heatproof.data import DataSet, Split
+from heatproof.errors import InputError
 from heatproof.runs.config import CertifySettings
 from heatproof.runs.folder import RunFolder
 
-__all__ = ["CertifiedRun", "certify_run", "verify_run"]
+__all__ = ["CertifiedRun", "certifiable", "certify_run", "newest_certification", "verify_run"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def certify_run(
     With the same settings, inputs that are stored already are not sampled again. Errors: those of
     `SmoothedPredictor` and of the store; what is stored stays stored.
     """
+    settings = certifiable(settings, folder, model)
     chosen = settings.choose(getattr(data, settings.split))
     predictor = SmoothedPredictor(
         model,
@@ -63,24 +67,71 @@ def certify_run(
     with folder.lock(), CertificateStore(folder.certificates) as store:
         certification = store.open(full, settings.split, tuple(int(index) for index in chosen.index))
         done = {one.index for one in store.stored(certification)}
-        todo = _remaining(chosen, done)
-        if len(todo.y):
-            began = time.perf_counter()
-            for number, certificate in enumerate(
-                predictor.certify(todo.x, full, y=todo.y, index=todo.index), start=1
-            ):
-                now = time.perf_counter()
-                store.add(certification, certificate, now - began)
-                began = now
-                progress(len(done) + number, len(chosen.y), "certify")
+        progress(len(done), len(chosen.y), "certify")
+        _add(store, certification, predictor, _remaining(chosen, done), progress)
         certificates = tuple(store.stored(certification))
         seconds = next(one.seconds for one in store.certifications() if one.id == certification.id)
     return CertifiedRun(certificates, len(done), seconds)
 
 
+def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) -> CertifySettings:
+    """Return the settings with the noise_std of training where none is given; cheap, before any data.
+
+    A time-conditioned network carries it itself, and then means the equation. Errors: `InputError` if
+    training knew no noise_std, or the network has no time and the equation is asked for.
+    """
+    timed = bool(getattr(model, "time_conditioned", False))
+    if settings.classifier == "equation" and not timed:
+        got, advice = "'equation' for a network without time", "Use --classifier network."
+        raise InputError(message("classifier", got, "'network'", advice), name="classifier")
+    own = folder.config.objective.smoothing
+    if settings.noise_std is None and own is None:
+        got = f"nothing, and the objective {folder.config.objective.name} knows none"
+        advice = "Pass --noise-std, for example --noise-std 0.25."
+        raise InputError(message("noise_std", got, "a number > 0", advice), name="noise_std")
+    if settings.noise_std is None and not timed:
+        return settings.model_copy(update={"noise_std": own})
+    return settings
+
+
+def newest_certification(
+    folder: RunFolder, model_fingerprint: str
+) -> tuple[Certification, list[Certificate]] | None:
+    """Return the newest certification of these weights that has any certificate, and what it has."""
+    if not folder.certificates.is_file():
+        return None
+    with CertificateStore(folder.certificates) as store:
+        for certification in reversed(store.certifications()):
+            found = store.stored(certification)
+            if found and certification.settings.model_fingerprint == model_fingerprint:
+                return certification, found
+    return None
+
+
 def verify_run(folder: RunFolder, model: nn.Module) -> Verification:
     """Recompute every stored radius with the independent checker, and compare the model's fingerprint."""
     return verify_store(folder.certificates, fingerprint(model))
+
+
+def _add(
+    store: CertificateStore,
+    certification: Certification,
+    predictor: SmoothedPredictor,
+    todo: Split,
+    progress: Progress,
+) -> None:
+    """Certify what remains, each input stored with the seconds that it took."""
+    if not len(todo.y):
+        return
+    total = len(certification.index)
+    before = total - len(todo.y)
+    began = time.perf_counter()
+    stream = predictor.certify(todo.x, certification.settings, y=todo.y, index=todo.index)
+    for number, certificate in enumerate(stream, start=1):
+        now = time.perf_counter()
+        store.add(certification, certificate, now - began)
+        began = now
+        progress(before + number, total, "certify")
 
 
 def _remaining(chosen: Split, done: set[int]) -> Split:

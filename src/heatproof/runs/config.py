@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -18,16 +16,9 @@ from heatproof.networks import NetworkSettings
 from heatproof.objectives import Natural, ObjectiveSettings
 from heatproof.training import TrainingSettings
 
-__all__ = [
-    "AttackSettings",
-    "CertifySettings",
-    "DataSettings",
-    "RunConfig",
-    "apply_overrides",
-    "read_yaml",
-]
+__all__ = ["AttackSettings", "CertifySettings", "DataSettings", "RunConfig"]
 
-Radius = Annotated[float, Field(gt=0)]
+_Radii = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
 
 class Selection(Specification):
@@ -51,6 +42,10 @@ class DataSettings(Specification):
     size: int | None = Field(None, ge=1)
 
 
+_LONGEST = 200
+"""Bytes in the name of a run; file systems take 255."""
+
+
 def _default_radii() -> dict[Literal["l2", "linf"], tuple[float, ...]]:
     return {"l2": (0.25, 0.5), "linf": (0.03,)}
 
@@ -58,15 +53,24 @@ def _default_radii() -> dict[Literal["l2", "linf"], tuple[float, ...]]:
 class AttackSettings(Selection):
     """Which attacks to run: radii per norm (input units), PGD steps and restarts."""
 
-    radii: dict[Literal["l2", "linf"], tuple[Radius, ...]] = Field(default_factory=_default_radii)
+    radii: dict[Literal["l2", "linf"], _Radii] = Field(default_factory=_default_radii, min_length=1)
     steps: int = Field(40, ge=1)
     restarts: int = Field(1, ge=1)
     loss: Literal["margin", "cross_entropy"] = "margin"
     seed: int = Field(0, ge=0)
 
+    @field_validator("radii")
+    @classmethod
+    def _each_once(cls, radii: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        """Drop repetitions: an input that is counted twice would make an interval too narrow."""
+        return {norm: tuple(dict.fromkeys(values)) for norm, values in radii.items()}
+
 
 class CertifySettings(Selection):
-    """What to certify and how; `radii` are those of the table. noise_std left out: that of training."""
+    """What to certify and how; `radii` are those of the table.
+
+    Without noise_std it is that of training, which an objective without noise does not have.
+    """
 
     noise_std: float | None = Field(None, gt=0)
     classifier: Literal["network", "equation"] | None = None
@@ -101,69 +105,12 @@ class RunConfig(Specification):
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
-        if name in {".", ".."} or any(mark in name for mark in "/\\\0"):
-            raise InputError(message("name", repr(name), "a folder's name, without / or \\"), name="name")
+        fits = name.isprintable() and name.strip() == name and len(name.encode(errors="replace")) <= _LONGEST
+        if not fits or name in {".", ".."} or name.startswith("~") or set(name) & set("/\\"):
+            allowed = f"a folder's name: printable, at most {_LONGEST} bytes, without / or \\"
+            raise InputError(message("name", repr(name), allowed), name="name")
         return name
 
     def to_yaml(self) -> str:
         """Return the document as YAML, with every default written out."""
         return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML document as a mapping (safe loading: plain values only). Errors: `InputError`."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(message(str(path), reason, "a readable YAML file"), name="config") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        got = f"no YAML (line {where.line + 1})" if where else "no YAML"
-        raise InputError(message(str(path), got, "a YAML document"), name="config") from error
-    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
-        got = type(document).__name__
-        raise InputError(message(str(path), got, "a YAML mapping of keys to values"), name="config")
-    return document
-
-
-def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of the document with each "a.b=value" set; values are read as YAML.
-
-    Errors: `InputError` for an override without "=", an empty key, or a path through something that is no
-    mapping. Unknown keys are found when the configuration is built.
-    """
-    result: dict[str, Any] = _copy(document)
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        parts = key.strip().split(".")
-        if not equals or not all(parts):
-            advice = "For example --set training.epochs=5."
-            raise InputError(message("--set", repr(override), "key=value", advice), name="set")
-        _put(result, parts, _value(text), key)
-    return result
-
-
-def _copy(value: Any) -> Any:
-    return {key: _copy(inner) for key, inner in value.items()} if isinstance(value, dict) else value
-
-
-def _value(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(message("--set", repr(text), "a YAML value"), name="set") from error
-
-
-def _put(document: dict[str, Any], parts: list[str], value: Any, key: str) -> None:
-    here = document
-    for part in parts[:-1]:
-        inner = here.setdefault(part, {})
-        if isinstance(inner, str) and part in {"data", "network", "objective"}:
-            inner = here[part] = {"name": inner}
-        if not isinstance(inner, dict):
-            raise InputError(
-                message("--set", repr(key), f"a key that exists ({part} has no keys)"), name="set"
-            )
-        here = inner
-    here[parts[-1]] = value

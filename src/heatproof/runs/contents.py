@@ -13,7 +13,8 @@ from torch import nn
 import heatproof
 from heatproof._check import message
 from heatproof._intervals import Interval, proportion
-from heatproof.certify import Certificate, CertificateStore, CertificationSettings, guarantee
+from heatproof.certify import Certificate, CertificationSettings, fingerprint, guarantee
+from heatproof.certify._store import Certification
 from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.report.contents import (
@@ -26,10 +27,12 @@ from heatproof.report.contents import (
     RunContents,
 )
 from heatproof.runs.attack import read_attacks
+from heatproof.runs.certify import newest_certification
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.metrics import read_metrics
+from heatproof.runs.state import Challenge
 
-__all__ = ["collect"]
+__all__ = ["check_same_data", "collect"]
 
 _GALLERY = 24
 _FIELD = 120
@@ -42,10 +45,7 @@ def collect(
 
     Errors: `InputError` for no runs or runs on different data.
     """
-    names = {(folder.config.data.name, folder.config.data.seed) for folder, _ in runs}
-    if len(names) != 1:
-        got = ", ".join(sorted(str(name) for name, _ in names)) or "no runs"
-        raise InputError(message("runs", got, "one or more runs on the same data set"), name="runs")
+    check_same_data([folder for folder, _ in runs])
     radii = sorted({radius for folder, _ in runs for radius in folder.config.certify.radii})
     return ReportContents(
         title=title,
@@ -57,20 +57,40 @@ def collect(
     )
 
 
+def check_same_data(folders: Sequence[RunFolder]) -> None:
+    """Raise `InputError` for no runs, one run twice, or runs on different data; looks at `run.json` only."""
+    allowed = "one or more runs on the same data set"
+    if len({folder.state.data.fingerprint for folder in folders}) != 1:
+        words = sorted({_data_words(folder) for folder in folders})
+        got = f"different data ({', '.join(words)})" if folders else "no runs"
+        raise InputError(message("runs", got, allowed, "Write one page for each data set."), name="runs")
+    places = [folder.path.resolve() for folder in folders]
+    twice = next((place for number, place in enumerate(places) if place in places[:number]), None)
+    if twice is not None:
+        raise InputError(message("runs", f"{twice.name} twice", allowed, "Name each once."), name="runs")
+
+
+def _data_words(folder: RunFolder) -> str:
+    settings = folder.config.data
+    size = "" if settings.size is None else f", size {settings.size}"
+    return f"{settings.name} with seed {settings.seed}{size}"
+
+
 def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
     config, state = folder.config, folder.state
-    certificates, seconds = _newest(folder)
-    settings = certificates[0].settings if certificates else None
+    newest = newest_certification(folder, fingerprint(model))
+    certificates = newest[1] if newest else []
+    settings = newest[0].settings if newest else None
     rows = read_attacks(folder)
-    times = dict(state["seconds"])
-    if certificates:
-        times["certify"] = seconds
+    times = dict(state.seconds)
+    if newest:
+        times["certify"] = newest[0].seconds
     return RunContents(
         name=config.name,
         folder=str(folder.path),
         objective=config.objective.name,
         config_yaml=config.to_yaml(),
-        environment={**state["environment"], "seed": str(config.seed)},
+        environment={**state.environment, "seed": str(config.seed)},
         natural=_natural(rows, model, data),
         robust=_robust(rows),
         certified=tuple(_certified(one) for one in certificates),
@@ -81,20 +101,8 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         seconds=times,
         decision_field=_field(model, data) if data.is_planar else None,
         gallery=_gallery(certificates, data) if data.is_image else (),
-        notes=_notes(state, settings),
+        notes=_notes(state.challenge, newest),
     )
-
-
-def _newest(folder: RunFolder) -> tuple[list[Certificate], float]:
-    """Return the certificates of the newest certification that has any, and its seconds."""
-    if not folder.certificates.is_file():
-        return [], 0.0
-    with CertificateStore(folder.certificates) as store:
-        for certification in reversed(store.certifications()):
-            found = store.stored(certification)
-            if found:
-                return found, certification.seconds
-    return [], 0.0
 
 
 def _natural(rows: list[dict[str, Any]], model: nn.Module, data: DataSet) -> Interval:
@@ -112,7 +120,8 @@ def _natural(rows: list[dict[str, Any]], model: nn.Module, data: DataSet) -> Int
 def _robust(rows: list[dict[str, Any]]) -> tuple[RobustPoint, ...]:
     groups: dict[tuple[str, float, str], list[bool]] = {}
     for row in rows:
-        groups.setdefault((row["norm"], row["radius"], row["attack"]), []).append(not row["success"])
+        attack = row["attack"] if row["split"] == "test" else f"{row['attack']}, {row['split']} split"
+        groups.setdefault((row["norm"], row["radius"], attack), []).append(not row["success"])
     return tuple(
         RobustPoint(norm, radius, proportion(sum(held), len(held)), attack)
         for (norm, radius, attack), held in sorted(groups.items())
@@ -139,21 +148,28 @@ def _classifier(settings: CertificationSettings) -> str:
     return f"the network smoothed by Gaussian noise, noise_std {settings.noise_std:g}, hard votes"
 
 
-def _notes(state: dict[str, Any], settings: CertificationSettings | None) -> tuple[str, ...]:
-    notes = []
-    challenge = state.get("challenge")
-    if challenge:
+def _notes(
+    challenge: Challenge | None, newest: tuple[Certification, list[Certificate]] | None
+) -> tuple[str, ...]:
+    """Return sentences on the certification that is shown; what was said of another one is left out."""
+    if newest is None:
+        return ()
+    certification, found = newest
+    settings, notes = certification.settings, []
+    if challenge and challenge.certification == certification.id:
         notes.append(
-            f"Certificates attacked inside their radii: {challenge['attacked']}; refuted: "
-            f"{challenge['refuted']} (a true one counts as refuted with probability ≤ "
-            f"{challenge['level']:g})."
+            f"Certificates attacked inside their radii: {challenge.attacked}; refuted: {challenge.refuted} "
+            f"(a true one counts as refuted with probability ≤ {challenge.level:g})."
         )
-    if settings:
+    if len(found) < len(certification.index):
         notes.append(
-            f"Sampling: n₀ = {settings.selection_samples}, n = {settings.estimation_samples}, alpha = "
-            f"{settings.alpha:g} {settings.alpha_scope}, seed {settings.seed}, "
-            f"lattice unit {settings.unit:g}."
+            f"Certification has not ended: {len(found)} of {len(certification.index)} inputs so far."
         )
+    notes.append(
+        f"Sampling: n₀ = {settings.selection_samples}, n = {settings.estimation_samples}, alpha = "
+        f"{settings.alpha:g} {settings.alpha_scope}, seed {settings.seed}, lattice unit {settings.unit:g}, "
+        f"{certification.split} split."
+    )
     return tuple(notes)
 
 
@@ -179,9 +195,10 @@ def _gallery(certificates: Sequence[Certificate], data: DataSet) -> tuple[Galler
     for split in (data.test, data.validation, data.train):
         places |= {int(index): x for index, x in zip(split.index, split.x, strict=True)}
     low, high = data.input_range or (float(data.train.x.min()), float(data.train.x.max()))
+    scale = 255.0 / (high - low) if high > low else 0.0
     images = []
     for certificate in certificates[:_GALLERY]:
-        scaled = (places[certificate.index] - low) / (high - low) * 255.0
+        scaled = (places[certificate.index] - low) * scale
         pixels = scaled.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
         images.append(_image(certificate, np.ascontiguousarray(pixels), data.class_names))
     return tuple(images)

@@ -14,11 +14,13 @@ from heatproof.report.contents import ReportContents
 from heatproof.report.page import write
 from heatproof.runs.attack import attack_run, challenge_run
 from heatproof.runs.certify import certify_run, verify_run
-from heatproof.runs.config import RunConfig, apply_overrides
+from heatproof.runs.config import RunConfig
 from heatproof.runs.contents import collect
+from heatproof.runs.document import apply_overrides
 from heatproof.runs.folder import RunFolder
+from heatproof.runs.identity import load_data
 from heatproof.runs.presets import preset
-from heatproof.runs.training import load_data, load_model, train_run
+from heatproof.runs.training import load_model, train_run
 
 __all__ = ["DEMO", "QUICK", "DemoResult", "Stages", "run_demo"]
 

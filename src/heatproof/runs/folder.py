@@ -12,22 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
 import heatproof
 from heatproof._check import message
-from heatproof.errors import RunFolderError, StorageError
-from heatproof.runs.config import RunConfig, read_yaml
+from heatproof.errors import RunFolderError
+from heatproof.runs.config import RunConfig
+from heatproof.runs.document import read_yaml
 from heatproof.runs.environment import environment
+from heatproof.runs.files import write_atomically
+from heatproof.runs.state import FORMAT, DataIdentity, ModelShape, RunState
 
-__all__ = ["FORMAT", "RunFolder", "write_atomically"]
+__all__ = ["RunFolder"]
 
-FORMAT = 1
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -82,77 +87,118 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig, **state: Any) -> RunFolder:
-        """Make the folder of a run that is about to be trained. Errors: `RunFolderError` if one is there."""
-        folder = cls(path)
-        if folder.state_file.exists():
-            advice = f"Resume it (heatproof train --resume {path}) or choose another --out."
-            raise RunFolderError(message(str(path), "a folder that holds a run", "a new folder", advice))
+    def at(cls, path: Path) -> RunFolder:
+        """Return the folder of a path, with ~ expanded; nothing is looked at."""
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            return cls(path.expanduser())
+        except RuntimeError:  # a ~ of nobody's
+            return cls(path)
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, *, model: ModelShape, data: DataIdentity) -> RunFolder:
+        """Make the folder of a run that is about to be trained. Errors: those of `check_vacant`."""
+        folder = cls.at(path)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             got = f"a folder that cannot be made ({error.strerror})"
             raise RunFolderError(message(str(path), got, "a folder that can be written")) from error
-        write_atomically(folder.config_file, config.to_yaml())
-        folder._write({"status": "training", "environment": environment(), "seconds": {}, **state})
+        with folder.lock():
+            cls.check_vacant(path)
+            write_atomically(folder.config_file, config.to_yaml())
+            state = RunState(
+                heatproof=heatproof.__version__,
+                status="training",
+                environment=environment(),
+                model=model,
+                data=data,
+            )
+            write_atomically(folder.state_file, _dump(state))
         return folder
 
     @classmethod
-    def open(cls, path: Path, *, status: Literal["training", "trained"] = "trained") -> RunFolder:
-        """Return the run in a folder. Errors: `RunFolderError` if it is none, half-written, or too new."""
-        folder = cls(path)
-        if not folder.state_file.is_file():
-            got = "no run here (no run.json)" if path.is_dir() else "no such folder"
-            raise RunFolderError(message(str(path), got, "a run folder made by heatproof train"))
-        if folder.state["status"] != status:
-            raise RunFolderError(_status_text(path, folder.state["status"]))
-        needed = [folder.config_file] + ([folder.weights] if status == "trained" else [])
+    def check_vacant(cls, path: Path) -> None:
+        """Raise `RunFolderError` unless a run can be made here: nothing of anyone's is written over."""
+        folder = cls.at(path)
+        try:
+            found = {entry.name for entry in folder.path.iterdir()}
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            got = f"no folder ({error.strerror})"
+            raise RunFolderError(message(str(path), got, "a new folder", "Choose another --out.")) from error
+        if folder.state_file.name in found:
+            advice = f"Resume it (heatproof train --resume {_quoted(path)}) or choose another --out."
+            raise RunFolderError(message(str(path), "a folder that holds a run", "a new folder", advice))
+        if found - {_LOCK}:
+            advice = "Choose another --out."
+            got = "a folder with other files in it"
+            raise RunFolderError(message(str(path), got, "a new or empty folder", advice))
+
+    @classmethod
+    def open(cls, path: Path, *, status: Literal["training", "trained"] | None = "trained") -> RunFolder:
+        """Return the run in a folder, of the given status (None: of any).
+
+        Errors: `RunFolderError` if it is none, half-written, or of another format.
+        """
+        folder = cls.at(path)
+        if not os.path.isfile(folder.state_file):  # noqa: PTH113 - never raises, whatever the path
+            raise RunFolderError(_missing(path, folder.path))
+        found = folder.state.status
+        if status not in {None, found}:
+            raise RunFolderError(_status_text(path, found))
+        needed = [folder.config_file] + ([folder.weights] if found == "trained" else [])
         for file in needed:
             if not file.is_file():
                 got = f"a folder without {file.name}"
                 raise RunFolderError(message(str(path), got, "a whole run folder", "Train it again."))
         return folder
 
+    def discard(self) -> None:
+        """Remove what `create` made, within the lock: a run that failed before its first epoch ended."""
+        for file in (self.state_file, self.config_file, self.path / _LOCK):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     @property
-    def state(self) -> dict[str, Any]:
+    def state(self) -> RunState:
         """What `run.json` says. Errors: `RunFolderError` if it cannot be read or is of another format."""
         try:
             state = json.loads(self.state_file.read_text(encoding="utf-8"))
-            found, made_by = state["format"], state["heatproof"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            got = "a damaged run.json"
+            known = not isinstance(state, dict) or state.get("format", FORMAT) == FORMAT
+            if known:
+                return RunState.from_mapping(state)
+        except (OSError, ValueError, RecursionError) as error:
+            got = f"a damaged run.json ({error})"
             raise RunFolderError(
                 message(str(self.path), got, "a whole run folder", "Train it again.")
             ) from error
-        if found != FORMAT:
-            got = f"format {found} (heatproof {made_by})"
-            advice = f"This is heatproof {heatproof.__version__}; use the version that made it."
-            raise RunFolderError(message(str(self.path), got, f"format {FORMAT}", advice))
-        return dict(state)
+        raise RunFolderError(_other_format(self.path, state))
 
     @property
     def config(self) -> RunConfig:
         """The effective configuration."""
         return RunConfig.from_mapping(read_yaml(self.config_file))
 
-    def update(self, **changes: Any) -> None:
-        """Change entries of `run.json`."""
-        self._write({**self.state, **changes})
+    def update(self, **changes: object) -> None:
+        """Change entries of `run.json`; within the lock."""
+        write_atomically(self.state_file, _dump(self.state.model_copy(update=changes)))
 
     def add_seconds(self, stage: str, seconds: float) -> None:
-        """Add to the time that a stage has taken."""
-        times: Mapping[str, float] = self.state["seconds"]
+        """Add to the time that a stage has taken; within the lock."""
+        times = self.state.seconds
         self.update(seconds={**times, stage: times.get(stage, 0.0) + seconds})
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for one process. Errors: `RunFolderError` at once if another one holds it."""
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(self.path / _LOCK, timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
-            advice = "Wait until it ends."
-            text = message(str(self.path), "in use by another process", "one process at a time", advice)
+            got, advice = "a folder in use by another process", "Wait until it ends, then repeat the command."
+            text = message(str(self.path), got, "one process at a time", advice)
             raise RunFolderError(text) from error
         except OSError as error:
             got = f"a folder that cannot be written ({error.strerror})"
@@ -162,24 +208,33 @@ class RunFolder:
         finally:
             lock.release()
 
-    def _write(self, state: Mapping[str, Any]) -> None:
-        full = {"format": FORMAT, "heatproof": heatproof.__version__, **state}
-        write_atomically(self.state_file, json.dumps(full, indent=2, ensure_ascii=False))
+
+def _dump(state: RunState) -> str:
+    return json.dumps(state.to_mapping(), indent=2)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all. Errors: `StorageError`."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path.name}: could not be written ({error.strerror}).") from error
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _missing(path: Path, where: Path) -> str:
+    if os.path.isdir(where):  # noqa: PTH112 - never raises, whatever the path
+        got = "no run here (no run.json)"
+    else:
+        got = "a file" if os.path.exists(where) else "no such folder"  # noqa: PTH110 - as above
+    advice = "Make one: heatproof train."
+    return message(str(path), got, "a run folder", advice)
+
+
+def _other_format(path: Path, state: Mapping[str, object]) -> str:
+    got = f"format {state['format']} (heatproof {state.get('heatproof', 'unknown')})"
+    advice = f"This is heatproof {heatproof.__version__}; use the version that made it."
+    return message(str(path), got, f"format {FORMAT}", advice)
 
 
 def _status_text(path: Path, status: str) -> str:
     if status == "training":
-        advice = f"Finish it: heatproof train --resume {path}."
+        advice = f"Finish it: heatproof train --resume {_quoted(path)}."
         return message(str(path), "a run whose training has not ended", "a trained run", advice)
-    return message(str(path), f"a run that is {status}", "a run whose training has not ended")
+    advice = "There is nothing to resume; train again with another --out."
+    return message(str(path), f"a run that is {status}", "a run whose training has not ended", advice)

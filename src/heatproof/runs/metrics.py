@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from heatproof._check import message
-from heatproof.errors import DependencyError
-from heatproof.runs.folder import RunFolder, write_atomically
+from heatproof.errors import DependencyError, RunFolderError
+from heatproof.runs.files import write_atomically
+from heatproof.runs.folder import RunFolder
 from heatproof.training import EpochRecord
 
-__all__ = ["MetricsLog", "read_metrics"]
+__all__ = ["MetricsLog", "read_metrics", "require_tensorboard"]
 
 
 def read_metrics(folder: RunFolder) -> list[EpochRecord]:
-    """Return the epochs recorded so far."""
+    """Return the epochs recorded so far, none if there is no such file. Errors: `RunFolderError`."""
     if not folder.metrics.is_file():
         return []
-    rows = csv.DictReader(io.StringIO(folder.metrics.read_text(encoding="utf-8")))
-    return [
-        EpochRecord(int(row["epoch"]), {name: float(value) for name, value in row.items() if name != "epoch"})
-        for row in rows
-    ]
+    try:
+        rows = csv.DictReader(io.StringIO(folder.metrics.read_text(encoding="utf-8")), strict=True)
+        return [_record(row) for row in rows]
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        advice = "Remove it: the run is as good without, but for its curves."
+        text = message(str(folder.metrics), "a damaged file", "a table with one row an epoch", advice)
+        raise RunFolderError(text) from error
+
+
+def _record(row: Mapping[str, str]) -> EpochRecord:
+    return EpochRecord(int(row["epoch"]), {name: float(row[name]) for name in row if name != "epoch"})
 
 
 class MetricsLog:
@@ -33,8 +41,6 @@ class MetricsLog:
         self._records = read_metrics(folder)
         self._tensorboard = tensorboard
         self._writer: Any = None
-        if tensorboard:
-            _require_tensorboard()
 
     def add(self, record: EpochRecord) -> None:
         """Write one epoch through to the disk."""
@@ -63,7 +69,8 @@ class MetricsLog:
         self._writer.flush()
 
 
-def _require_tensorboard() -> None:
+def require_tensorboard() -> None:
+    """Raise `DependencyError` if TensorBoard is not installed."""
     try:
         import tensorboard  # noqa: F401
     except ImportError as error:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from heatproof import networks
 from heatproof._check import message
 from heatproof._types import Progress, no_progress
-from heatproof.data import DataSet, load
-from heatproof.errors import RunFolderError, StorageError
+from heatproof.data import DataSet
+from heatproof.errors import InputError, RunFolderError
 from heatproof.runs.config import RunConfig
+from heatproof.runs.files import write_atomically
 from heatproof.runs.folder import RunFolder
-from heatproof.runs.metrics import MetricsLog, read_metrics
+from heatproof.runs.identity import data_identity, load_data, run_data
+from heatproof.runs.metrics import MetricsLog, read_metrics, require_tensorboard
+from heatproof.runs.state import ModelShape
 from heatproof.training import train
 
-__all__ = ["load_data", "load_model", "resume_run", "train_run"]
-
-
-def load_data(config: RunConfig) -> DataSet:
-    """Return the data set of a configuration."""
-    return load(config.data.name, seed=config.data.seed, size=config.data.size)
+__all__ = ["load_model", "resume_run", "train_run"]
 
 
 def train_run(
@@ -34,15 +31,22 @@ def train_run(
     """Train a new run into `path`. An interruption leaves a folder that `resume_run` finishes.
 
     `trust` lets a `factory` network import the user's own code. Errors: those of loading, building and
-    training; nothing is written before data and network are known to fit.
+    training. Input that does not fit together leaves no folder behind.
     """
+    RunFolder.check_vacant(path)
+    if config.training.tensorboard:
+        require_tensorboard()
     data = load_data(config)
     shape = _shape(data)
-    _build(config, shape, trust=trust)
     config.objective.check(_build(config, shape, trust=trust), data.dimension)
-    folder = RunFolder.create(path, config, model=shape)
+    folder = RunFolder.create(path, config, model=shape, data=data_identity(config, data))
     with folder.lock():
-        _train(folder, config, data, trust=trust, progress=progress)
+        try:
+            _train(folder, config, data, trust=trust, progress=progress)
+        except InputError:
+            if not folder.checkpoint.exists():
+                folder.discard()
+            raise
     return folder
 
 
@@ -50,8 +54,10 @@ def resume_run(path: Path, *, trust: bool = False, progress: Progress = no_progr
     """Go on with a training that was interrupted: the same final weights as without the interruption."""
     folder = RunFolder.open(path, status="training")
     with folder.lock():
-        config = folder.config
-        _train(folder, config, load_data(config), trust=trust, progress=progress)
+        folder = RunFolder.open(path, status="training")  # another process may have finished it meanwhile
+        if folder.config.training.tensorboard:
+            require_tensorboard()
+        _train(folder, folder.config, run_data(folder), trust=trust, progress=progress)
     return folder
 
 
@@ -61,20 +67,21 @@ def load_model(folder: RunFolder, *, trust: bool = False) -> nn.Module:
     Never unpickles. Errors: `RunFolderError` if the weights are damaged or do not fit.
     """
     config = folder.config
-    model = _build(config, folder.state["model"], trust=trust)
+    model = _build(config, folder.state.model, trust=trust)
     try:
         model.load_state_dict(load_file(folder.weights))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        text = message(folder.weights.name, f"weights that do not load ({reason})", "those of this run")
-        raise RunFolderError(text) from error
+        reason = " ".join(str(error).split())[:200]
+        got = f"weights that do not load ({reason})"
+        advice = "Put the file of this run back, or train again into a new folder."
+        raise RunFolderError(message(str(folder.weights), got, "those of this run", advice)) from error
     if getattr(model, "time_conditioned", False):
         model.noise_std = config.objective.smoothing  # type: ignore[assignment]
     return model.eval()
 
 
 def _train(folder: RunFolder, config: RunConfig, data: DataSet, *, trust: bool, progress: Progress) -> None:
-    model = _build(config, folder.state["model"], trust=trust)
+    model = _build(config, folder.state.model, trust=trust)
     log = MetricsLog(folder, tensorboard=config.training.tensorboard)
     try:
         train(
@@ -91,39 +98,30 @@ def _train(folder: RunFolder, config: RunConfig, data: DataSet, *, trust: bool, 
         log.close()
     _save(model, folder)
     seconds = sum(record.values["seconds"] for record in read_metrics(folder))
-    folder.update(status="trained", seconds={**folder.state["seconds"], "train": seconds})
+    folder.update(status="trained", seconds={**folder.state.seconds, "train": seconds})
 
 
 def _save(model: nn.Module, folder: RunFolder) -> None:
     weights = {name: value.cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    temporary = folder.weights.with_name(f".{folder.weights.name}.partial")
-    try:
-        save_file(weights, temporary)
-        temporary.replace(folder.weights)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"{folder.weights.name}: could not be written ({error}).") from error
+    write_atomically(folder.weights, save(weights))
 
 
-def _build(config: RunConfig, shape: dict[str, Sequence[float]], *, trust: bool) -> nn.Module:
+def _build(config: RunConfig, shape: ModelShape, *, trust: bool) -> nn.Module:
     """Build with weights that depend on the seed alone, and leave torch's global generator as it was."""
-    event = torch.Size(int(size) for size in shape["event_shape"])
-    (classes,) = shape["classes"]
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         return networks.build(
-            config.network, event, int(classes), list(shape["mean"]), list(shape["std"]), trust=trust
+            config.network, shape.event_shape, shape.classes, shape.mean, shape.std, trust=trust
         )
 
 
-def _shape(data: DataSet) -> dict[str, Sequence[float]]:
+def _shape(data: DataSet) -> ModelShape:
     """Return what building the network needs to know of the data, as plain numbers for run.json."""
     axes = [0, *range(2, data.train.x.ndim)]
-    mean = data.train.x.mean(dim=axes)
-    std = data.train.x.std(dim=axes).clamp_min(1e-3)
-    return {
-        "event_shape": list(data.event_shape),
-        "classes": [data.classes],
-        "mean": mean.tolist(),
-        "std": std.tolist(),
-    }
+    spread = data.train.x.std(dim=axes, correction=int(len(data.train.y) > 1))
+    return ModelShape(
+        event_shape=tuple(data.event_shape),
+        classes=data.classes,
+        mean=tuple(data.train.x.mean(dim=axes).tolist()),
+        std=tuple(spread.clamp_min(1e-3).tolist()),
+    )
