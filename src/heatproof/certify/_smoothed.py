@@ -116,7 +116,8 @@ class SmoothedPredictor:
             Stage.SELECTION: settings.selection_samples,
             Stage.ESTIMATION: settings.estimation_samples,
         }
-        rounding = self.lattice.rounding(x)
+        parts = x.detach().split(self.batch_size)
+        rounding = torch.cat([self.lattice.rounding(part) for part in parts])
         with evaluating(self.model):
             one_pass, _ = one_pass_labels(self.model, x, self.batch_size)
         votes = self._votes(x, keys, samples, settings.classes)
@@ -177,7 +178,7 @@ class SmoothedPredictor:
         self, x: Tensor, keys: list[int], samples: dict[Stage, int], classes: int
     ) -> Iterator[tuple[int, dict[Stage, np.ndarray]]]:
         plan = VotingPlan(samples, self.noise_std, self.lattice, self.seed, classes, self.batch_size)
-        stream = count_votes(self._base, self.lattice.codes(x).cpu(), keys, plan, device_of(self.model))
+        stream = count_votes(self._base, x.detach(), keys, plan, device_of(self.model))
         while True:
             with evaluating(self.model):  # flags are restored between inputs: the caller may stop here
                 votes = next(stream, None)

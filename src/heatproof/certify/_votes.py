@@ -51,7 +51,7 @@ class _Piece:
 
 def count_votes(
     model: Classifier,
-    codes: Float64[Tensor, "inputs *event"],
+    x: Float[Tensor, "inputs *event"],
     index: list[int],
     plan: VotingPlan,
     device: torch.device,
@@ -59,10 +59,15 @@ def count_votes(
     """Yield the votes of each input, in order, as soon as its last draw has been counted.
 
     Cost: Σ samples forward rows an input. Memory: one batch of max(batch_size, CHUNK) rows, however many
-    samples. Errors: `ModelError` where logits are not (B, K) or not finite; inputs yielded before stand.
+    samples and inputs. Errors: `ModelError` where logits are not (B, K) or not finite; inputs yielded before
+    stand.
     """
     tally = _Tally(plan)
-    for pieces in _batches(_pieces(len(codes), plan.samples), max(plan.batch_size, CHUNK)):
+    for pieces in _batches(_pieces(len(x), plan.samples), max(plan.batch_size, CHUNK)):
+        codes = {
+            place: plan.lattice.codes(x[place : place + 1])[0].cpu()
+            for place in sorted({piece.position for piece in pieces})
+        }
         rows = [_draw(codes[p.position], index[p.position], p, plan) for p in pieces]
         labels = _vote(model, torch.cat(rows), plan, device)
         yield from tally.add(pieces, labels)

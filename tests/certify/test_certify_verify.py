@@ -1,0 +1,259 @@
+"""The checker: good stores pass, every tampered field is found, and its code is its own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import heatproof.certify._verify as checker
+from heatproof._intervals import lower_bound
+from heatproof.certify import (
+    Certificate,
+    CertificateStore,
+    CertificationSettings,
+    make_certificate,
+    verify_store,
+)
+from heatproof.errors import RunFolderError
+
+MakeSettings = Callable[..., CertificationSettings]
+
+
+def _execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _change_settings(path: Path, **changes: object) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        (text,) = connection.execute("SELECT settings FROM certifications").fetchone()
+        values = {**json.loads(text), **changes}
+        kept = {key: value for key, value in values.items() if value != "DELETE"}
+        connection.execute("UPDATE certifications SET settings = ?", (json.dumps(kept),))
+
+
+def test_a_good_store_passes(filled: Path) -> None:
+    assert verify_store(filled) == checker.Verification(6, 0, ())
+    assert verify_store(filled, "abc").mismatches == ()
+
+
+def test_it_reads_while_another_process_writes(filled: Path) -> None:
+    with closing(sqlite3.connect(filled, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM certificates")
+        assert verify_store(filled).checked == 6
+        writer.execute("ROLLBACK")
+
+
+FIRST = "WHERE input = 0"
+TAMPERED = {
+    "radius_l2": "radius_l2 = radius_l2 + 0.001",
+    "radius_l1": "radius_l1 = radius_l1 * 1.01",
+    "radius_linf": "radius_linf = radius_l2",
+    "p_lower": "p_lower = p_lower + 0.0001",
+    "abstained": "abstained = 1",
+    "rounding 0 is below ½√d·unit": "rounding = 0",
+    "recomputed": "rounding = rounding + 0.01",
+    "did not get the most selection votes": "candidate = 2",
+    "estimation counts add up to 101": "estimation_counts = '[91, 7, 3]'",
+    "p_lower is stored": "estimation_counts = '[99, 1, 0]'",
+    "selection counts add up": "selection_counts = '[11, 0, 0]'",
+    "did not get the most": "selection_counts = '[1, 8, 1]'",
+    "not 3 whole numbers": "estimation_counts = '[100, 0]'",
+    "counts are not 3 whole": "estimation_counts = '[103, -3, 0]'",
+    "estimation counts are not 3 whole numbers": "estimation_counts = '[99.5, 0.5, 0]'",
+    "cannot be checked": "estimation_counts = 'nothing'",
+    "cannot be checked (TypeError": "radius_l2 = 'far'",
+    "cannot be checked (": "rounding = 'none'",
+    "abstained is 'no'": "abstained = 'no'",
+    "is not among the planned inputs": "input = 5",
+}
+
+
+@pytest.mark.parametrize(("words", "change"), TAMPERED.items())
+def test_each_field_of_a_row(filled: Path, words: str, change: str) -> None:
+    _execute(filled, f"UPDATE certificates SET {change} {FIRST}")
+    found = verify_store(filled)
+    where = "input 5" if change == "input = 5" else "input 0"
+    assert found.mismatches, "the change went unseen"
+    assert all(where in text for text in found.mismatches)
+    assert any(words in text for text in found.mismatches)
+    assert found.missing == (1 if change == "input = 5" else 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"alpha": 0.02}, "p_lower is stored"),
+        ({"alpha": 1.5}, "alpha is 1.5, outside (0, 1)"),
+        ({"alpha": -1}, "alpha is -1, outside (0, 1)"),
+        ({"noise_std": 0.51}, "radius_l2 is stored"),
+        ({"noise_std": 0}, "noise_std is 0, not positive"),
+        ({"unit": 0.0}, "unit is 0.0, not positive"),
+        ({"unit": 0.01}, "rounding"),
+        ({"dimension": 9}, "radius_linf"),
+        ({"classes": 4}, "not 4 whole numbers"),
+        ({"estimation_samples": 99}, "add up to 100, not 99"),
+        ({"selection_samples": 11}, "add up to 10, not 11"),
+        ({"noise": "uniform"}, "noise is 'uniform', which this checker does not know"),
+        ({"vote": "soft"}, "vote is 'soft'"),
+        ({"method": "betting"}, "method is 'betting'"),
+        ({"alpha": "DELETE"}, "cannot be read (KeyError('alpha'))"),
+        ({"noise_std": "DELETE"}, "cannot be read"),
+        ({"classes": "DELETE"}, "cannot be checked (KeyError('classes'))"),
+        ({"alpha": "small"}, "cannot be read (TypeError"),
+    ],
+)
+def test_each_setting(filled: Path, changes: dict[str, object], words: str) -> None:
+    _change_settings(filled, **changes)
+    assert any(words in text for text in verify_store(filled).mismatches)
+
+
+def test_the_fingerprint(filled: Path) -> None:
+    found = verify_store(filled, "other")
+    assert found.mismatches == (
+        "certification 1: made with other weights than those in the run folder (fingerprints differ)",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"index": 3}'])
+@pytest.mark.parametrize("column", ["settings", "plan"])
+def test_settings_or_plan_that_cannot_be_read(filled: Path, column: str, text: str) -> None:
+    _execute(filled, f"UPDATE certifications SET {column} = '{text}'")
+    assert any("cannot be read" in line for line in verify_store(filled).mismatches)
+
+
+def test_deleted_settings_and_stray_rows(filled: Path) -> None:
+    _execute(filled, "DELETE FROM certifications")
+    found = verify_store(filled)
+    assert found.mismatches == tuple(f"input {10 * i}: belongs to no certification" for i in range(6))
+
+
+def test_a_row_of_a_certification_that_never_was(filled: Path) -> None:
+    _execute(filled, "UPDATE certificates SET certification = 9 WHERE input = 20")
+    found = verify_store(filled)
+    assert found.mismatches == ("input 20: belongs to no certification",)
+    assert found.missing == 1
+
+
+def test_missing_inputs_are_counted(filled: Path) -> None:
+    _execute(filled, "DELETE FROM certificates WHERE input IN (10, 20)")
+    assert verify_store(filled) == checker.Verification(4, 2, ())
+
+
+@pytest.mark.parametrize("noise_std", [1e-6, 1.0, 1e6])
+def test_the_tolerance_goes_with_the_unit_of_the_inputs(
+    tmp_path: Path, make_settings: MakeSettings, noise_std: float
+) -> None:
+    """A radius is checked to a millionth of the noise, be the inputs micrometres or kilometres."""
+    chosen = make_settings(noise_std=noise_std, unit=noise_std / 2**14)
+    one = make_certificate(
+        chosen,
+        index=0,
+        selection_counts=np.array([10, 0, 0]),
+        estimation_counts=np.array([95, 5, 0]),
+        rounding=2 * chosen.unit,
+    )
+    path = tmp_path / "store.sqlite"
+    with CertificateStore(path) as store:
+        store.add(store.open(chosen, "test", (0,)), one)
+    assert verify_store(path).mismatches == ()
+    _execute(path, f"UPDATE certificates SET radius_l2 = radius_l2 + {1e-5 * noise_std!r}")
+    assert len(verify_store(path).mismatches) == 1
+
+
+LEVELS = st.sampled_from([1e-9, 1e-3, 0.05, 0.5, 0.9, 0.999]) | st.floats(1e-6, 0.999)
+
+
+@given(data=st.data(), trials=st.integers(1, 100_000), alpha=LEVELS)
+@settings(max_examples=150, deadline=None)
+def test_its_bound_agrees_with_the_certifier_s(data: st.DataObject, trials: int, alpha: float) -> None:
+    successes = data.draw(st.integers(0, trials) | st.sampled_from([0, 1, trials - 1, trials]))
+    own = checker._lower_bound(successes, trials, alpha)
+    assert own == pytest.approx(lower_bound(successes, trials, alpha), abs=1e-9)
+
+
+@pytest.mark.parametrize("trials", [1, 2, 100, 100_000, 1_000_000])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.51, 0.99, 1.0])
+@pytest.mark.parametrize("alpha", [1e-12, 0.001, 0.5, 0.95])
+def test_its_bound_at_the_ends(trials: int, share: float, alpha: float) -> None:
+    successes = round(share * trials)
+    own = checker._lower_bound(successes, trials, alpha)
+    assert own == pytest.approx(lower_bound(successes, trials, alpha), abs=1e-9)
+
+
+@given(votes=st.integers(0, 1000), rest=st.integers(0, 1000), alpha=LEVELS)
+@example(votes=2, rest=0, alpha=0.25)  # p_lower is one half to the last bit
+@example(votes=1, rest=0, alpha=0.5)
+@example(votes=1, rest=0, alpha=0.999)
+@settings(max_examples=100, deadline=None)
+def test_whole_certificates_agree(make_settings: MakeSettings, votes: int, rest: int, alpha: float) -> None:
+    if votes + rest == 0:
+        votes = 1
+    chosen = make_settings(alpha=alpha, estimation_samples=votes + rest, classes=2)
+    one = make_certificate(
+        chosen,
+        index=3,
+        selection_counts=np.array([10, 0]),
+        estimation_counts=np.array([votes, rest]),
+        rounding=3 * chosen.unit,
+    )
+    row = {
+        "input": 3,
+        "candidate": one.candidate,
+        "abstained": int(one.abstained),
+        "p_lower": one.p_lower,
+        "radius_l1": one.radii["l1"],
+        "radius_l2": one.radii["l2"],
+        "radius_linf": one.radii["linf"],
+        "rounding": one.rounding,
+        "selection_counts": json.dumps(one.selection_counts),
+        "estimation_counts": json.dumps(one.estimation_counts),
+    }
+    assert checker._row(row, chosen.to_mapping(), {3}) == []
+
+
+def test_it_shares_no_code_with_the_certifier() -> None:
+    tree = ast.parse(Path(checker.__file__).read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    own = {name for name in imported if name and name.split(".")[0] == "heatproof"}
+    assert own == {"heatproof._check", "heatproof.errors"}
+    assert not any(name and name.split(".")[0] in {"scipy", "torch"} for name in imported)
+    calls = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not calls & {"__import__", "importlib", "eval", "exec", "betaincinv", "ndtri"}
+
+
+def test_files_that_are_no_store(tmp_path: Path, filled: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"^gone.sqlite: got no such file; .*heatproof certify RUN"):
+        verify_store(tmp_path / "gone.sqlite")
+    text = tmp_path / "text.sqlite"
+    text.write_text("no database at all\n" * 500)
+    with pytest.raises(RunFolderError, match=r"^text.sqlite: got file is not a database"):
+        verify_store(text)
+    other = tmp_path / "other.sqlite"
+    _execute(other, "CREATE TABLE something (x)")
+    with pytest.raises(RunFolderError, match="no such table"):
+        verify_store(other)
+    _execute(filled, "PRAGMA user_version = 2")
+    with pytest.raises(RunFolderError, match=r"^certificates.sqlite: got format 2; allowed: format 1\."):
+        verify_store(filled)
+
+
+def test_a_store_that_is_cut_off(filled: Path, some_certificates: list[Certificate]) -> None:
+    assert len(some_certificates) == 6
+    _execute(filled, "PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = filled.read_bytes()
+    filled.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RunFolderError, match=r"^certificates.sqlite: got .*malformed"):
+        verify_store(filled)
