@@ -179,3 +179,6 @@ def test_smoothing_of_each() -> None:
     assert GaussianAugmentation(noise_std=0.25).smoothing == 0.25
     assert ConvectionDiffusion(noise_std=0.25).smoothing == 0.25
     assert ConvectionDiffusion(diffusivity=0.03125).smoothing == pytest.approx(0.25)
+    assert ConvectionDiffusion(diffusivity=0.03125).equation_noise_std == pytest.approx(0.25)
+    assert GaussianAugmentation(noise_std=0.25).equation_noise_std is None
+    assert Natural().equation_noise_std is None

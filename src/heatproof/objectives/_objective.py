@@ -42,6 +42,15 @@ class Objective(Specification):
         """The noise_std that the trained network is meant to be smoothed with, if any."""
         return None
 
+    @property
+    def equation_noise_std(self) -> float | None:
+        """The noise_std of the heat flow that carries the network at time 0 to time 1, if it is trained so.
+
+        Only then is the smoothed network at time 0 the classifier that was meant: the other objectives train
+        at time 1 alone.
+        """
+        return None
+
     @abstractmethod
     def __call__(
         self,

@@ -93,6 +93,11 @@ class ConvectionDiffusion(Objective):
         return self.noise_std if self.noise_std is not None else noise_std_of(self.diffusivity or 0.0)
 
     @property
+    def equation_noise_std(self) -> float:
+        """The same: this objective trains the network at all times."""
+        return self.smoothing
+
+    @property
     def steps(self) -> int:
         """1/τ, the number of time steps."""
         return round(1 / self.time_step)

@@ -62,6 +62,8 @@ def train(
     Every epoch draws from generators keyed by (seed, epoch); torch's global generators and accelerate's
     state are put back afterwards. The model stays on the device that it was trained on. In bfloat16 its
     weights and, after training, its outputs are float32: the lower precision is for the steps alone.
+    A time-conditioned model gets an attribute `noise_std`: that of the heat flow which it was trained to obey
+    (the convection–diffusion objective), else None.
     With `checkpoint`, a file is written every `checkpoint_every` epochs, and if it exists when the call
     begins, training goes on from there: same final weights as without the interruption, bit for bit on a
     CPU with the same number of threads.
@@ -89,7 +91,7 @@ def train(
         session = prepare(model, data, objective, settings, seed=seed, progress=progress)
         result = _run(session, path, on_epoch)
     if getattr(model, "time_conditioned", False):
-        model.noise_std = objective.smoothing  # type: ignore[assignment]
+        model.noise_std = objective.equation_noise_std  # type: ignore[assignment]
     return result
 
 
