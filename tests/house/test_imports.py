@@ -23,11 +23,15 @@ def test_import_adds_little_to_torch() -> None:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    code = "import sys, heatproof; print([name for name in ('torch', 'numpy', 'scipy') if name in sys.modules])"
+    code = (
+        "import sys, heatproof; print([name for name in ('torch', 'numpy', 'scipy') if name in sys.modules])"
+    )
     assert _python(code).strip() == "[]"
 
 
-@pytest.mark.parametrize("place", ["certification", "attacks", "training", "networks", "objectives", "data", "runs"])
+@pytest.mark.parametrize(
+    "place", ["certification", "attacks", "training", "networks", "objectives", "data", "runs"]
+)
 def test_wings_leave_optional_and_heavy_packages_alone(place: str) -> None:
     code = f"import sys, heatproof.{place}; print([name for name in {HEAVY!r} if name in sys.modules])"
     assert _python(code).strip() == "[]"

@@ -18,7 +18,9 @@ def _examples() -> list[str]:
 def test_each_example_is_short() -> None:
     assert len(_examples()) >= 3
     for example in _examples():
-        lines = [line for line in example.splitlines() if line.strip() and not line.startswith(("#", "import"))]
+        lines = [
+            line for line in example.splitlines() if line.strip() and not line.startswith(("#", "import"))
+        ]
         assert len(lines) <= 5, example
 
 
@@ -26,7 +28,7 @@ def test_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for number, example in enumerate(_examples()):
-        exec(compile(example, f"README.md example {number}", "exec"), names)  # noqa: S102 - our own README
+        exec(compile(example, f"README.md example {number}", "exec"), names)
     assert "certificates" in names
     assert "result" in names
 
