@@ -63,14 +63,19 @@ class Certification:
 class CertificateStore:
     """Reads and writes `certificates.sqlite`. Use as a context manager.
 
+    With `read_only` the file must be there and nothing is written, not even beside it: a finished store can
+    be read from a folder that cannot be written.
+
     Errors: `RunFolderError` if the file is not such a store; `StorageError` if a write fails (a full
     disk): everything stored before it is still there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
+        place = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection = sqlite3.connect(place, uri=True, isolation_level=None)
         except sqlite3.DatabaseError as error:
             raise _translate(error, path) from error
         try:
@@ -85,6 +90,9 @@ class CertificateStore:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if not self._read_only:
+            with contextlib.suppress(sqlite3.Error):  # refused while another process reads: then it stays WAL
+                self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
 
     def open(self, settings: CertificationSettings, split: str, index: tuple[int, ...]) -> Certification:
@@ -124,10 +132,12 @@ class CertificateStore:
     def _prepare(self) -> None:
         version = int(self._rows("PRAGMA user_version")[0][0])
         tables = self._rows("SELECT name FROM sqlite_master")
-        if version not in {0, FORMAT} or (version == 0 and tables):
+        if version not in {0, FORMAT} or (version == 0 and (tables or self._read_only)):
             allowed = f"format {FORMAT}"
             advice = "Certify again with this version, into a new run folder."
             raise RunFolderError(message(self.path.name, f"format {version}", allowed, advice))
+        if self._read_only:
+            return
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         if version == 0:

@@ -98,7 +98,7 @@ def _measured(folder: RunFolder) -> Iterator[str]:
         for norm, radius, attack, split in sorted(kinds)
     )
     if folder.certificates.is_file():
-        with CertificateStore(folder.certificates) as store:
+        with CertificateStore(folder.certificates, read_only=True) as store:
             for one in store.certifications():
                 settings, done = one.settings, len(store.stored(one))
                 yield (

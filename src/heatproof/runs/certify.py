@@ -100,7 +100,7 @@ def newest_certification(
     """Return the newest certification of these weights that has any certificate, and what it has."""
     if not folder.certificates.is_file():
         return None
-    with CertificateStore(folder.certificates) as store:
+    with CertificateStore(folder.certificates, read_only=True) as store:
         for certification in reversed(store.certifications()):
             found = store.stored(certification)
             if found and certification.settings.model_fingerprint == model_fingerprint:

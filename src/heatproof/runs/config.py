@@ -8,10 +8,8 @@ import torch
 import yaml
 from pydantic import BeforeValidator, Field, field_validator
 
-from heatproof._check import message
 from heatproof._specification import Specification
 from heatproof.data import Split
-from heatproof.errors import InputError
 from heatproof.networks import NetworkSettings
 from heatproof.objectives import Natural, ObjectiveSettings
 from heatproof.training import TrainingSettings
@@ -107,8 +105,7 @@ class RunConfig(Specification):
     def _check_name(cls, name: str) -> str:
         fits = name.isprintable() and name.strip() == name and len(name.encode(errors="replace")) <= _LONGEST
         if not fits or name in {".", ".."} or name.startswith("~") or set(name) & set("/\\"):
-            allowed = f"a folder's name: printable, at most {_LONGEST} bytes, without / or \\"
-            raise InputError(message("name", repr(name), allowed), name="name")
+            raise ValueError(f"a folder's name: printable, at most {_LONGEST} bytes, without / or \\")
         return name
 
     def to_yaml(self) -> str:

@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except _FAILURES as error:
         got = f"no YAML of plain values ({_reason(error)})"
         raise InputError(message(str(path), got, "a YAML document"), name="config") from error
-    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+    if not isinstance(document, dict):
         got = "an empty document" if document is None else f"a {type(document).__name__}"
         raise InputError(message(str(path), got, "a YAML mapping of keys to values"), name="config")
     return document
@@ -78,7 +78,17 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
 
 
 def _parse(text: str) -> Any:
-    document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    loader = _Loader(text)
+    try:
+        document = loader.get_single_data()
+    finally:
+        loader.dispose()
+    _check_size(document)
+    return document
+
+
+def _check_size(document: Any) -> None:
+    """Raise `ValueError` for too many values, and for keys that are no words."""
     waiting, count = [document], 0
     while waiting:
         value = waiting.pop()
@@ -86,10 +96,12 @@ def _parse(text: str) -> Any:
         if count > _MOST:
             raise ValueError(f"more than {_MOST:,} values, or one that contains itself")
         if isinstance(value, dict):
-            waiting += [*value.keys(), *value.values()]
+            odd = next((key for key in value if not isinstance(key, str)), None)
+            if odd is not None:
+                raise ValueError(f"the key {odd!r} is no word")
+            waiting += value.values()
         elif isinstance(value, list | set | tuple):
             waiting += value
-    return document
 
 
 def _reason(error: Exception) -> str:
@@ -108,7 +120,8 @@ def _value(text: str) -> Any:
     try:
         return _parse(text)
     except _FAILURES as error:
-        raise InputError(message("--set", repr(text), "a YAML value"), name="set") from error
+        got = f"{text!r} ({_reason(error)})"
+        raise InputError(message("--set", got, "a YAML value"), name="set") from error
 
 
 def _put(document: dict[str, Any], parts: list[str], value: Any, key: str) -> None:

@@ -123,6 +123,7 @@ class RunFolder:
         try:
             found = {entry.name for entry in folder.path.iterdir()}
         except FileNotFoundError:
+            _check_can_be_made(path, folder.path)
             return
         except OSError as error:
             got = f"no folder ({error.strerror})"
@@ -194,6 +195,9 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder for one process. Errors: `RunFolderError` at once if another one holds it."""
         lock = FileLock(self.path / _LOCK, timeout=0)
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            got = "a folder that cannot be written"
+            raise RunFolderError(message(str(self.path), got, "a writable run folder", "Copy it, say."))
         try:
             lock.acquire()
         except Timeout as error:
@@ -207,6 +211,14 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+
+def _check_can_be_made(path: Path, where: Path) -> None:
+    """Raise `RunFolderError` if the nearest folder above that exists cannot be written."""
+    above = next(one for one in where.absolute().parents if os.path.exists(one))  # noqa: PTH110 - never raises
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        got = f"a folder that cannot be made ({above} is no folder that can be written)"
+        raise RunFolderError(message(str(path), got, "a folder that can be made", "Choose another --out."))
 
 
 def _dump(state: RunState) -> str:
