@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from heatproof.runs.certify import CertifiedRun
 
 __all__ = ["certify"]
 
@@ -34,8 +37,8 @@ def certify(
     trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
 ) -> None:
     """Certify inputs one by one into the run folder; run again after an interruption to go on."""
-    from heatproof.certify import export_certificates, guarantee
-    from heatproof.cli._terminal import bars, resumable, say
+    from heatproof.certify import export_certificates
+    from heatproof.cli._terminal import bars, resumable
     from heatproof.runs.certify import certifiable, certify_run
     from heatproof.runs.config import CertifySettings
     from heatproof.runs.folder import RunFolder
@@ -65,6 +68,13 @@ def certify(
         result = certify_run(folder, model, data, settings, stages("certify"))
     if export is not None:
         export_certificates(result.certificates, export)
+    _tell(result, settings.radii)
+
+
+def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
+    from heatproof.certify import guarantee
+    from heatproof.cli._terminal import say
+
     correct = [one for one in result.certificates if one.correct]
     count = len(result.certificates)
     say(
@@ -73,7 +83,7 @@ def certify(
         f"right {len(correct)}, abstained {sum(one.abstained for one in result.certificates)}, "
         f"{result.seconds:.1f} s"
     )
-    for radius in settings.radii:
+    for radius in radii:
         held = sum(one.radius > radius or radius == 0 for one in correct)
         say(f"certified accuracy at ℓ2 radius {radius:g}: {held / count:.3f}")
     say(f"Guarantee: {guarantee(result.certificates[0].settings)}")
