@@ -18,6 +18,7 @@ from torch import Tensor
 
 import heatproof.certify as hc
 from heatproof.certify import Certificate, SmoothedPredictor, certify, make_certificate
+from heatproof.certify._smoothed import _majority
 
 FALSE_ALARM = 1e-6
 ALPHA = 0.05
@@ -234,6 +235,16 @@ def test_a_plurality_that_ignores_its_level_fails_the_same_test() -> None:
     _, _, estimation = vote_counts(slices(np.array([0.5, 0.5])), 400, 100, 2)
     labels = [int(one.argmax()) for one in estimation]
     assert sum(label != hc.ABSTAIN for label in labels) > allowed(400)
+
+
+def test_a_one_sided_vote_test_fails_the_same_test() -> None:
+    """PREDICT tests both sides: at one half, the one-sided test (that is, level 2α) answers too often."""
+    replicates = 4000
+    _, _, estimation = vote_counts(slices(np.array([0.5, 0.5])), replicates, 18, 2)
+    answers = [_majority(one, ALPHA) != hc.ABSTAIN for one in estimation]
+    one_sided = [_majority(one, 2 * ALPHA) != hc.ABSTAIN for one in estimation]
+    assert sum(answers) <= allowed(replicates)
+    assert sum(one_sided) > allowed(replicates)
 
 
 def test_predictions_with_many_classes() -> None:

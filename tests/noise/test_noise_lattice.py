@@ -119,10 +119,10 @@ def test_both_paths_of_the_sum_agree_bit_for_bit(monkeypatch: pytest.MonkeyPatch
     assert torch.equal(lattice.add_noise(codes, noise.clone(), 0.25), floats)
 
 
-def test_the_path_may_change_between_an_input_and_its_perturbation() -> None:
-    """Codes just below and above 2²³: what the model sees is one function of the whole number."""
+@pytest.mark.parametrize("start", [2**23, 2**24 + 1, 2**25 + 3, 2**30 - 1])
+def test_the_path_may_change_between_an_input_and_its_perturbation(start: int) -> None:
+    """Codes about 2²³ and far above: what the model sees is one function of the whole number."""
     lattice = Lattice.for_noise(1.0)
-    start = 2**23
     low = torch.full((50,), float(start - 1), dtype=torch.float64)
     noise = normals(torch.Size([50]), 1, 0, Stage.ESTIMATION)
     whole = torch.round(noise * 2.0**14).double()
