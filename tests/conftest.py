@@ -31,8 +31,12 @@ vars(_checker)["check"] = _check
 sys.modules[_checker.__name__] = _checker
 install_import_hook("heatproof", "heatproof_test_checker.check")
 
-import pytest  # noqa: E402 - the hook must be in place first
+import hypothesis  # noqa: E402 - the hook must be in place first
+import pytest  # noqa: E402
 import torch  # noqa: E402
+
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("house")
 
 torch.set_num_threads(1)
 

@@ -48,6 +48,12 @@ def test_the_equation_is_sampled_at_time_zero_and_the_one_pass_label_is_of_the_w
     assert not any(model.modes)  # type: ignore[arg-type]
 
 
+def test_the_equation_with_another_noise_is_refused(timed: Callable[..., nn.Module]) -> None:
+    with pytest.raises(InputError, match=r"noise_std: got 0\.5; allowed: 0\.3, that of the model's own"):
+        SmoothedPredictor(timed(0.3), noise_std=0.5, classifier="equation")
+    assert SmoothedPredictor(timed(0.3), noise_std=0.3, classifier="equation").noise_std == 0.3
+
+
 def test_the_network_is_sampled_whole(timed: Callable[..., nn.Module]) -> None:
     model = timed(0.25)
     certificates = certify(model, X, classifier="network", estimation_samples=600)

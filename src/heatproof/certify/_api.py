@@ -35,7 +35,9 @@ def certify(
 
     Guarantee: for each input on its own, with probability at least 1 − alpha over the drawn noise, the
     smoothed classifier answers `label` at every point closer than `radius`, or it abstained. It is the
-    smoothed classifier that is certified, never the one-pass network.
+    smoothed classifier that is certified, never the one-pass network. The promise is for inputs fixed
+    before the noise: whoever knows the seed and chooses inputs to suit it is outside it. A function that
+    hides a module (`lambda x: net(x)`) cannot be put in evaluation mode for you: call `net.eval()` first.
 
     Args:
         model: any callable (B, *event) → (B, K) logits.

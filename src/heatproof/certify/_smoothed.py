@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -213,7 +214,12 @@ def _choose(model: Classifier, noise_std: float | None, classifier: str | None) 
     if isinstance(value, (Tensor, np.ndarray)):
         advice = "A noise_std chosen per input voids the certificate."
         raise InputError(message("noise_std", "an array", "one number > 0", advice), name="noise_std")
-    return check_number("noise_std", value, above=0), classifier
+    number = check_number("noise_std", value, above=0)
+    if classifier == "equation" and own is not None and not math.isclose(number, own, rel_tol=1e-6):
+        advice = "Another noise is another classifier: use classifier='network'."
+        allowed = f"{own:g}, that of the model's own equation"
+        raise InputError(message("noise_std", number, allowed, advice), name="noise_std")
+    return number, classifier
 
 
 def _keys(x: Tensor, index: Tensor | None) -> list[int]:

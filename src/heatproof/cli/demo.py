@@ -25,7 +25,7 @@ def demo(
     print_results(result.contents)
     say(f"Certificates recomputed by the checker: {result.verified}, mismatches: {result.mismatches}.")
     say(f"Certificates attacked inside their radii: {result.attacked}, refuted: {result.refuted}.")
-    say(f"Runs: {target}/*; page: {result.page}")
+    say(f"Runs: {target}/*; picture: {result.picture}; page: {result.page}")
     if result.mismatches or result.refuted:
         raise VerificationError("demo: a certificate did not hold; see the lines above. Please report it.")
 

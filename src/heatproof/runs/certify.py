@@ -77,7 +77,7 @@ def certify_run(
 def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) -> CertifySettings:
     """Return the settings with the noise_std of training where none is given; cheap, before any data.
 
-    A time-conditioned network carries it itself, and then means the equation. Errors: `InputError` if
+    A network trained on the equation carries it itself, and then means the equation. Errors: `InputError` if
     training knew no noise_std, or the network has no time and the equation is asked for.
     """
     timed = bool(getattr(model, "time_conditioned", False))
@@ -89,7 +89,7 @@ def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) 
         got = f"nothing, and the objective {folder.config.objective.name} knows none"
         advice = "Pass --noise-std, for example --noise-std 0.25."
         raise InputError(message("noise_std", got, "a number > 0", advice), name="noise_std")
-    if settings.noise_std is None and not timed:
+    if settings.noise_std is None and getattr(model, "noise_std", None) is None:
         return settings.model_copy(update={"noise_std": own})
     return settings
 

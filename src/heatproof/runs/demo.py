@@ -9,9 +9,12 @@ from typing import Protocol
 from torch import nn
 
 from heatproof._types import Progress
+from heatproof.attacks import BrokenCertificates
+from heatproof.certify import Verification
 from heatproof.data import DataSet
 from heatproof.report.contents import ReportContents
 from heatproof.report.page import write
+from heatproof.report.picture import picture
 from heatproof.runs.attack import attack_run, challenge_run
 from heatproof.runs.certify import certify_run, verify_run
 from heatproof.runs.config import RunConfig
@@ -46,11 +49,22 @@ class Stages(Protocol):
 
 
 @dataclass(frozen=True)
+class _Measured:
+    """One run, and what the attack on its certificates and the checker said."""
+
+    folder: RunFolder
+    model: nn.Module
+    broken: BrokenCertificates
+    verification: Verification
+
+
+@dataclass(frozen=True)
 class DemoResult:
-    """What the demo made: the page's contents and place, and what attack and checker said."""
+    """What the demo made: the page's contents, the places of page and picture, and the counts to check."""
 
     contents: ReportContents
     page: Path
+    picture: Path
     attacked: int
     refuted: int
     verified: int
@@ -58,37 +72,36 @@ class DemoResult:
 
 
 def run_demo(out: Path, overrides: tuple[str, ...], stages: Stages, *, challenged: int = 40) -> DemoResult:
-    """Run all three presets into folders under `out` and write `out`/report.html.
+    """Run all three presets into folders under `out` and write `out`/report.html and `out`/report.png.
 
     `challenged` certificates of each run are attacked inside their radii. Errors: those of each stage.
     """
     configs = [RunConfig.from_mapping(apply_overrides(preset(name), overrides)) for name in DEMO]
     data = load_data(configs[0])
-    runs: list[tuple[RunFolder, nn.Module]] = []
-    attacked = refuted = verified = mismatches = 0
-    for config in configs:
-        folder = train_run(config, out / config.name, progress=stages(f"{config.name}: train"))
-        model = load_model(folder)
-        _measure(folder, model, data, stages)
-        broken = challenge_run(
-            folder, model, data, limit=challenged, progress=stages(f"{config.name}: attack certificates")
-        )
-        verification = verify_run(folder, model)
-        attacked, refuted = attacked + broken.attacked, refuted + broken.refuted
-        verified, mismatches = (
-            verified + verification.checked,
-            mismatches + len(verification.mismatches),
-        )
-        runs.append((folder, model))
-    contents = collect(runs, data, title="heatproof demo: handwritten digits")
-    page = out / "report.html"
-    write(contents, page)
-    for one in runs:
-        write(collect([one], data, title=one[0].config.name), one[0].report)
-    return DemoResult(contents, page, attacked, refuted, verified, mismatches)
+    runs = [_measure(config, out / config.name, data, stages, challenged) for config in configs]
+    pairs = [(run.folder, run.model) for run in runs]
+    for pair in pairs:
+        write(collect([pair], data, title=pair[0].config.name), pair[0].report)
+    contents = collect(pairs, data, title="heatproof demo: handwritten digits")
+    image = out / "report.png"
+    image.write_bytes(picture(contents))
+    return DemoResult(
+        contents=contents,
+        page=write(contents, out / "report.html"),
+        picture=image,
+        attacked=sum(run.broken.attacked for run in runs),
+        refuted=sum(run.broken.refuted for run in runs),
+        verified=sum(run.verification.checked for run in runs),
+        mismatches=sum(len(run.verification.mismatches) for run in runs),
+    )
 
 
-def _measure(folder: RunFolder, model: nn.Module, data: DataSet, stages: Stages) -> None:
-    config = folder.config
+def _measure(config: RunConfig, path: Path, data: DataSet, stages: Stages, challenged: int) -> _Measured:
+    """Train, attack, certify, attack the certificates, recompute them."""
+    folder = train_run(config, path, progress=stages(f"{config.name}: train"))
+    model = load_model(folder)
     attack_run(folder, model, data, config.attack, progress=stages(f"{config.name}: attack"))
     certify_run(folder, model, data, config.certify, progress=stages(f"{config.name}: certify"))
+    progress = stages(f"{config.name}: attack certificates")
+    broken = challenge_run(folder, model, data, limit=challenged, progress=progress)
+    return _Measured(folder, model, broken, verify_run(folder, model))

@@ -76,7 +76,7 @@ def load_model(folder: RunFolder, *, trust: bool = False) -> nn.Module:
         advice = "Put the file of this run back, or train again into a new folder."
         raise RunFolderError(message(str(folder.weights), got, "those of this run", advice)) from error
     if getattr(model, "time_conditioned", False):
-        model.noise_std = config.objective.smoothing  # type: ignore[assignment]
+        model.noise_std = config.objective.equation_noise_std  # type: ignore[assignment]
     return model.eval()
 
 
