@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
-import typer
-
 if TYPE_CHECKING:
     from heatproof._types import Progress
     from heatproof.report.contents import ReportContents
     from heatproof.report.table import Table
 
-__all__ = ["Bars", "bars", "print_results", "resumable", "say"]
+__all__ = ["Bars", "Interrupted", "bars", "print_results", "resumable", "say"]
+
+
+class Interrupted(Exception):  # noqa: N818 - Ctrl-C is no error
+    """Ctrl-C, with what is safe and how to go on; ends with 130."""
 
 
 def say(text: str) -> None:
@@ -91,8 +93,7 @@ def resumable(command: str, started: Callable[[], bool] = lambda: True) -> Itera
         yield
     except KeyboardInterrupt:
         done = f"finished work is stored. Go on with: {command}" if started() else "nothing was stored."
-        sys.stderr.write(f"\nheatproof: interrupted; {done}\n")
-        raise typer.Exit(130) from None
+        raise Interrupted(f"interrupted; {done}") from None
 
 
 def print_results(contents: ReportContents) -> None:

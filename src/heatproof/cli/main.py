@@ -15,6 +15,7 @@ import typer
 
 import heatproof
 from heatproof.cli import attack, certify, demo, info, report, train, verify
+from heatproof.cli._terminal import Interrupted
 from heatproof.errors import HeatproofError, InputError
 
 __all__ = ["app", "run"]
@@ -43,10 +44,11 @@ _ClickError: type[Any] = next(
 )
 
 
-def _version(show: bool) -> None:
+def _version(show: bool) -> bool:
     if show:
         sys.stdout.write(f"heatproof {heatproof.__version__}\n")
         raise typer.Exit
+    return show
 
 
 @app.callback()
@@ -84,26 +86,31 @@ def _guarded(arguments: list[str]) -> int:
         return _complain(f"{error.format_message()} (see {place} --help)", 2)
     except HeatproofError as error:
         return _complain(str(error), 2 if isinstance(error, InputError) else 1)
+    except Interrupted as error:
+        return _complain(str(error), 130)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", 130)
-    except BrokenPipeError:  # click's own help text, read by nobody
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):  # the help text, which is not ours, read by nobody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback on request
         return _unexpected(error)
+    if code == 130:  # typer's own word for Ctrl-C
+        return _complain("interrupted", 130)
     return int(code or 0) if arguments else 2
 
 
 def _unexpected(error: Exception) -> int:
     if os.environ.get("HEATPROOF_DEBUG"):
         raise error
-    reason = " ".join(str(error).split())[:300]
+    reason = " ".join(str(error).split())[:300].rstrip(".")
     advice = "Set HEATPROOF_DEBUG=1 to see where."
-    return _complain(f"unexpected {type(error).__name__}: {reason} {advice}", 1)
+    return _complain(f"unexpected {type(error).__name__}: {reason}. {advice}", 1)
 
 
 def _complain(text: str, code: int) -> int:
-    sys.stderr.write(f"heatproof: {' '.join(text.split())}\n")
+    line = " ".join(part.strip() for part in text.splitlines())
+    sys.stderr.write(f"heatproof: {line}\n")
     return code
 
 
