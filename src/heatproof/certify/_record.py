@@ -125,7 +125,8 @@ def guarantee(settings: CertificationSettings) -> str:
     """Say in one sentence what a certificate with these settings promises."""
     who = {
         "network": "the network with Gaussian noise",
-        "equation": "the equation's own solution u(·, T), the network before diffusion with Gaussian noise",
+        "equation": "the equation's own solution u(·, T) started from the network's hard decisions at t = 0, "
+        "that is the network before diffusion with Gaussian noise",
     }[settings.classifier]
     return (
         f"For each input on its own, with probability at least 1 − {settings.alpha:g} over the drawn noise, "

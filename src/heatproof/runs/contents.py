@@ -142,8 +142,8 @@ def _certified(certificate: Certificate) -> CertifiedInput:
 def _classifier(settings: CertificationSettings) -> str:
     if settings.classifier == "equation":
         return (
-            "the equation's own solution u(·, T): the heat flow over the diffusion stage of the network at "
-            f"t = 0, sampled with noise_std {settings.noise_std:g} and hard votes"
+            "the equation's own solution u(·, T): the heat flow over the diffusion stage of the network's "
+            f"hard decisions at t = 0, sampled with noise_std {settings.noise_std:g}"
         )
     return f"the network smoothed by Gaussian noise, noise_std {settings.noise_std:g}, hard votes"
 
