@@ -36,9 +36,8 @@ def main() -> None:
         _run(sys.executable, "-m", "build", "--outdir", str(there / "dist"), str(ROOT))
         wheel = next((there / "dist").glob("*.whl"))
         sdist = next((there / "dist").glob("*.tar.gz"))
-        print(
-            f"built {wheel.name} ({wheel.stat().st_size:,} bytes), {sdist.name} ({sdist.stat().st_size:,} bytes)"
-        )
+        for built in (wheel, sdist):
+            print(f"built {built.name} ({built.stat().st_size:,} bytes)")
         venv.create(there / "empty", with_pip=True)
         programs = there / "empty" / "bin"
         _run(str(programs / "python"), "-m", "pip", "install", "--quiet", str(wheel))

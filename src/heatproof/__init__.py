@@ -6,19 +6,66 @@ Everything public is listed here and loaded when first used, so `import heatproo
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from heatproof import attacks, certification, data, equation, errors, networks, noise, objectives
+    from heatproof.attacks import AttackResult, attack, attack_radii, break_certificates
+    from heatproof.certification import Certificate, SmoothedPredictor, certify
+    from heatproof.data import DataSet, Split, load
+    from heatproof.errors import HeatproofError
+    from heatproof.objectives import ConvectionDiffusion, GaussianAugmentation, Natural
+    from heatproof.training import TrainingSettings, train
 
 __version__ = "0.1.0"
 
-_PUBLIC: dict[str, str] = {}
+__all__ = [
+    "AttackResult",
+    "Certificate",
+    "ConvectionDiffusion",
+    "DataSet",
+    "GaussianAugmentation",
+    "HeatproofError",
+    "Natural",
+    "SmoothedPredictor",
+    "Split",
+    "TrainingSettings",
+    "__version__",
+    "attack",
+    "attack_radii",
+    "attacks",
+    "break_certificates",
+    "certification",
+    "certify",
+    "data",
+    "equation",
+    "errors",
+    "load",
+    "networks",
+    "noise",
+    "objectives",
+    "train",
+]
 
-__all__ = ["__version__"]
+_PLACES: dict[str, tuple[str, ...]] = {
+    "attacks": ("AttackResult", "attack", "attack_radii", "break_certificates"),
+    "certification": ("Certificate", "SmoothedPredictor", "certify"),
+    "data": ("DataSet", "Split", "load"),
+    "equation": (),
+    "errors": ("HeatproofError",),
+    "networks": (),
+    "noise": (),
+    "objectives": ("ConvectionDiffusion", "GaussianAugmentation", "Natural"),
+    "training": ("TrainingSettings", "train"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'heatproof' has no attribute {name!r}")
+    for place, names in _PLACES.items():
+        if name == place or name in names:
+            module = importlib.import_module(f"heatproof.{place}")
+            return module if name == place else getattr(module, name)
+    raise AttributeError(f"module 'heatproof' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 
 def __dir__() -> list[str]:

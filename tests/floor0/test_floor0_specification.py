@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from heatproof._specification import Specification
-from heatproof.certify import CertificationSettings
+from heatproof.certification import CertificationSettings
 from heatproof.errors import InputError, UnknownNameError
 
 

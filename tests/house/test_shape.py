@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "src" / "heatproof").rglob("*.py"))
 LONGEST_FILE = 300
-LONGEST_FUNCTION = 60
+LONGEST_FUNCTION = 40
+"""Lines of a function's statements, without signature and docstring."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "src")))
@@ -23,7 +24,8 @@ def test_file_keeps_the_house_rules(path: Path) -> None:
     for node in ast.walk(tree):
         assert not isinstance(node, ast.Assert), f"line {node.lineno}: raise a named error instead"
         if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
+            body = node.body[ast.get_docstring(node) is not None :] or node.body
+            assert (body[-1].end_lineno or 0) - body[0].lineno < LONGEST_FUNCTION, node.name
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             assert ast.unparse(node.func) not in {"torch.load", "torch.save", "yaml.load", "yaml.unsafe_load"}
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from heatproof.certification import CertificateStore
 
 from heatproof.attacks import break_certificates
+from heatproof.certification import CertificateStore
 from heatproof.networks import at_time
 from heatproof.runs.demo import DEMO, DemoResult, run_demo
 from heatproof.runs.folder import RunFolder
-from heatproof.runs.training import load_data, load_model
+from heatproof.runs.identity import load_data
+from heatproof.runs.training import load_model
 
 SMALL = (
     "training.budget=48",
@@ -51,7 +52,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory, stages: _Recorder) -> DemoRes
     return run_demo(tmp_path_factory.mktemp("demo"), SMALL, stages, challenged=15)
 
 
-def test_every_stage_of_every_run_told_its_progress_to_the_end(demo: DemoResult, stages: _Recorder) -> None:
+@pytest.mark.usefixtures("demo")
+def test_every_stage_of_every_run_told_its_progress_to_the_end(stages: _Recorder) -> None:
     parts = ("train", "attack", "certify", "attack certificates")
     assert set(stages.last) == {f"{name}: {part}" for name in NAMES for part in parts}
     assert all(done == total for done, total in stages.last.values())

@@ -37,7 +37,7 @@ def certify(
     trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
 ) -> None:
     """Certify inputs one by one into the run folder; run again after an interruption to go on."""
-    from heatproof.certify import export_certificates
+    from heatproof.certification import export_certificates
     from heatproof.cli._terminal import bars, resumable
     from heatproof.runs.certify import certifiable, certify_run
     from heatproof.runs.config import CertifySettings
@@ -72,7 +72,7 @@ def certify(
 
 
 def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
-    from heatproof.certify import guarantee
+    from heatproof.certification import guarantee
     from heatproof.cli._terminal import say
 
     correct = [one for one in result.certificates if one.correct]

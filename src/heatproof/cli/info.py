@@ -89,7 +89,7 @@ def _run(path: Path) -> Iterator[str]:
 
 
 def _measured(folder: RunFolder) -> Iterator[str]:
-    from heatproof.certify import CertificateStore
+    from heatproof.certification import CertificateStore
     from heatproof.runs.attack import read_attacks
 
     kinds = {(row["norm"], row["radius"], row["attack"], row["split"]) for row in read_attacks(folder)}

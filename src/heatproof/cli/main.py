@@ -81,26 +81,29 @@ def _make_streams_safe() -> None:
 def _guarded(arguments: list[str]) -> int:
     try:
         code = app(arguments or ["--help"], standalone_mode=False)
-    except _ClickError as error:
-        place = error.ctx.command_path if getattr(error, "ctx", None) else "heatproof"
-        return _complain(f"{error.format_message()} (see {place} --help)", 2)
-    except HeatproofError as error:
-        return _complain(str(error), 2 if isinstance(error, InputError) else 1)
-    except Interrupted as error:
-        return _complain(str(error), 130)
-    except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", 130)
     except (BrokenPipeError, SystemExit):  # the help text, which is not ours, read by nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
         return 0
-    except Exception as error:  # noqa: BLE001 - the last resort: one line, and the traceback on request
-        return _unexpected(error)
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - every error becomes one line
+        return _explain(error)
     if code == 130:  # typer's own word for Ctrl-C
         return _complain("interrupted", 130)
     return int(code or 0) if arguments else 2
 
 
-def _unexpected(error: Exception) -> int:
+def _explain(error: BaseException) -> int:
+    """Print what went wrong in one line and return the exit code."""
+    if isinstance(error, _ClickError):
+        place = error.ctx.command_path if getattr(error, "ctx", None) else "heatproof"
+        return _complain(f"{error.format_message()} (see {place} --help)", 2)
+    if isinstance(error, HeatproofError):
+        return _complain(str(error), 2 if isinstance(error, InputError) else 1)
+    if isinstance(error, (Interrupted, KeyboardInterrupt, typer.Abort)):
+        return _complain(str(error) or "interrupted", 130)
+    return _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> int:
     if os.environ.get("HEATPROOF_DEBUG"):
         raise error
     reason = " ".join(str(error).split())[:300].rstrip(".")

@@ -13,8 +13,8 @@ from torch import nn
 from heatproof._check import message
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks import AttackResult, BrokenCertificates, attack_radii, break_certificates
-from heatproof.certify import Certificate, fingerprint
-from heatproof.certify._store import Certification
+from heatproof.certification import Certificate, fingerprint
+from heatproof.certification._store import Certification
 from heatproof.data import DataSet, Split
 from heatproof.errors import RunFolderError
 from heatproof.networks import at_time

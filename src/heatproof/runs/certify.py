@@ -10,7 +10,7 @@ from torch import nn
 
 from heatproof._check import message
 from heatproof._types import Progress, no_progress
-from heatproof.certify import (
+from heatproof.certification import (
     Certificate,
     CertificateStore,
     SmoothedPredictor,
@@ -18,7 +18,7 @@ from heatproof.certify import (
     fingerprint,
     verify_store,
 )
-from heatproof.certify._store import Certification
+from heatproof.certification._store import Certification
 from heatproof.data import DataSet, Split
 from heatproof.errors import InputError
 from heatproof.runs.config import CertifySettings

@@ -13,8 +13,8 @@ from torch import nn
 import heatproof
 from heatproof._check import message
 from heatproof._intervals import Interval, proportion
-from heatproof.certify import Certificate, CertificationSettings, fingerprint, guarantee
-from heatproof.certify._store import Certification
+from heatproof.certification import Certificate, CertificationSettings, fingerprint, guarantee
+from heatproof.certification._store import Certification
 from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.report.contents import (

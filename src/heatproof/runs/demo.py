@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
 from heatproof._types import Progress
 from heatproof.attacks import BrokenCertificates
-from heatproof.certify import Verification
+from heatproof.certification import Verification
 from heatproof.data import DataSet
 from heatproof.report.contents import ReportContents
 from heatproof.report.page import write
@@ -40,6 +40,7 @@ QUICK = (
 """What `--quick` changes."""
 
 
+@runtime_checkable
 class Stages(Protocol):
     """Gives a progress for each named stage; the terminal draws a bar for it."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heatproof._check import message
-from heatproof.certify._record import Certificate
+from heatproof.certification._record import Certificate
 from heatproof.errors import InputError, StorageError
 
 __all__ = ["export_certificates"]

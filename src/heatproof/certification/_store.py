@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from heatproof._check import message
-from heatproof.certify._record import Certificate, CertificationSettings
+from heatproof.certification._record import Certificate, CertificationSettings
 from heatproof.errors import HeatproofError, InputError, RunFolderError, StorageError
 
 __all__ = ["CertificateStore", "Certification"]

@@ -1,18 +1,18 @@
 """Certificates: the smoothed predictor, the record, the store, and the independent checker."""
 
-from heatproof.certify._api import certify
-from heatproof.certify._export import export_certificates
-from heatproof.certify._model import fingerprint
-from heatproof.certify._record import (
+from heatproof.certification._api import certify
+from heatproof.certification._export import export_certificates
+from heatproof.certification._model import fingerprint
+from heatproof.certification._record import (
     ABSTAIN,
     Certificate,
     CertificationSettings,
     guarantee,
     make_certificate,
 )
-from heatproof.certify._smoothed import SmoothedPredictor
-from heatproof.certify._store import CertificateStore
-from heatproof.certify._verify import Verification, verify_store
+from heatproof.certification._smoothed import SmoothedPredictor
+from heatproof.certification._store import CertificateStore
+from heatproof.certification._verify import Verification, verify_store
 
 __all__ = [
     "ABSTAIN",

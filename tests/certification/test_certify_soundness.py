@@ -16,9 +16,9 @@ import torch
 from scipy.stats import binom, chi2, norm
 from torch import Tensor
 
-import heatproof.certify as hc
-from heatproof.certify import Certificate, SmoothedPredictor, certify, make_certificate
-from heatproof.certify._smoothed import _majority
+import heatproof.certification as hc
+from heatproof.certification import Certificate, SmoothedPredictor, certify, make_certificate
+from heatproof.certification._smoothed import _majority
 
 FALSE_ALARM = 1e-6
 ALPHA = 0.05

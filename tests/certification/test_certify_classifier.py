@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heatproof.certify import ABSTAIN, SmoothedPredictor, certify, fingerprint, guarantee
-from heatproof.certify._smoothed import _keys
+from heatproof.certification import ABSTAIN, SmoothedPredictor, certify, fingerprint, guarantee
+from heatproof.certification._smoothed import _keys
 from heatproof.errors import DataError, InputError, ModelError, UnknownNameError
 
 Model = Callable[[Tensor], Tensor]

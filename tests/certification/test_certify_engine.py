@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from heatproof.certify import Certificate, SmoothedPredictor, certify
-from heatproof.certify._votes import VotingPlan, _draw, _Piece, _pieces
+from heatproof.certification import Certificate, SmoothedPredictor, certify
+from heatproof.certification._votes import VotingPlan, _draw, _Piece, _pieces
 from heatproof.errors import ModelError
 from heatproof.noise import Lattice
 from heatproof.noise.keyed import CHUNK, Stage, normals
@@ -119,7 +119,7 @@ def test_memory_does_not_grow_with_the_draws(threshold: Model, monkeypatch: pyte
             held = max(0, held - len(x))
             return threshold(x)
 
-        monkeypatch.setattr("heatproof.certify._votes._draw", draw)
+        monkeypatch.setattr("heatproof.certification._votes._draw", draw)
         _run(spend, _inputs(4), estimation_samples=samples, batch_size=600)
         peaks[samples] = peak
     assert max(peaks.values()) <= 600

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heatproof.certify import (
+from heatproof.certification import (
     Certificate,
     CertificateStore,
     CertificationSettings,
     make_certificate,
     verify_store,
 )
-from heatproof.certify._store import Certification
+from heatproof.certification._store import Certification
 from heatproof.errors import InputError, RunFolderError, StorageError
 
 MakeSettings = Callable[..., CertificationSettings]
@@ -31,7 +31,7 @@ SCRIPT = """
 import resource, signal, sys, time
 from pathlib import Path
 import torch
-from heatproof.certify import CertificateStore, SmoothedPredictor
+from heatproof.certification import CertificateStore, SmoothedPredictor
 from heatproof.errors import StorageError
 
 path, pause, limit = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
@@ -300,7 +300,7 @@ def test_a_connection_is_closed_when_opening_fails(filled: Path, monkeypatch: py
 
     with closing(real(filled, isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    monkeypatch.setattr("heatproof.certify._store.sqlite3.connect", connect)
+    monkeypatch.setattr("heatproof.certification._store.sqlite3.connect", connect)
     with pytest.raises(RunFolderError):
         CertificateStore(filled)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from heatproof.certify import ABSTAIN, Certificate, export_certificates
+from heatproof.certification import ABSTAIN, Certificate, export_certificates
 from heatproof.errors import InputError, StorageError
 
 
@@ -97,7 +97,7 @@ def test_a_failure_halfway_leaves_the_old_table(
         place.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("heatproof.certify._export._write", fail)
+    monkeypatch.setattr("heatproof.certification._export._write", fail)
     with pytest.raises(StorageError, match="No space left on device"):
         export_certificates(some_certificates, path)
     assert path.read_text() == "old"

@@ -6,8 +6,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from heatproof._types import Classifier, Progress, no_progress
-from heatproof.certify._record import Certificate
-from heatproof.certify._smoothed import SmoothedPredictor
+from heatproof.certification._record import Certificate
+from heatproof.certification._smoothed import SmoothedPredictor
 
 __all__ = ["certify"]
 

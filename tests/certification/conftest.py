@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heatproof.certify import (
+from heatproof.certification import (
     Certificate,
     CertificateStore,
     CertificationSettings,

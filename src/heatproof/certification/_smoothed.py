@@ -13,9 +13,9 @@ from torch import Tensor
 
 from heatproof._check import check_choice, check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
-from heatproof.certify._model import device_of, evaluating, fingerprint, one_pass_labels
-from heatproof.certify._record import ABSTAIN, Certificate, CertificationSettings, make_certificate
-from heatproof.certify._votes import VotingPlan, count_votes
+from heatproof.certification._model import device_of, evaluating, fingerprint, one_pass_labels
+from heatproof.certification._record import ABSTAIN, Certificate, CertificationSettings, make_certificate
+from heatproof.certification._votes import VotingPlan, count_votes
 from heatproof.errors import DataError, InputError
 from heatproof.noise import Lattice
 from heatproof.noise.keyed import Stage, content_key

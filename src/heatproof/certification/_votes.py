@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from heatproof._types import Classifier
-from heatproof.certify._model import checked_logits
+from heatproof.certification._model import checked_logits
 from heatproof.noise import Lattice
 from heatproof.noise.keyed import CHUNK, Stage, normals
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import heatproof.certify._verify as checker
+import heatproof.certification._verify as checker
 from heatproof._intervals import lower_bound
-from heatproof.certify import (
+from heatproof.certification import (
     Certificate,
     CertificateStore,
     CertificationSettings,

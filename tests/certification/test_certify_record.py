@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from heatproof.certify import ABSTAIN, CertificationSettings, make_certificate
+from heatproof.certification import ABSTAIN, CertificationSettings, make_certificate
 from heatproof.errors import InputError, UnknownNameError
 
 MakeSettings = Callable[..., CertificationSettings]
