@@ -52,8 +52,9 @@ def _translate(model: type[BaseModel], error: pydantic.ValidationError) -> Input
     if first["type"] == "literal_error":
         got = str(first["input"])
         return _unknown(path, repr(got), got, _words(first["ctx"]["expected"]))
-    if first["type"] == "missing":
-        return InputError(message(path, "nothing", "a value (this key is required)"), name=path)
+    if first["type"] in {"missing", "union_tag_not_found"}:
+        place = path if first["type"] == "missing" else f"{path}.name"
+        return InputError(message(place, "nothing", "a value (this key is required)"), name=place)
     allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return InputError(message(path, repr(first["input"]), allowed), name=path)
 

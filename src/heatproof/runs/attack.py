@@ -93,22 +93,22 @@ def challenge_run(
     The attack is adapted to the smoothed classifier; a true certificate counts as refuted with
     probability at most 10⁻⁶. Errors: `RunFolderError` if there are no certificates.
     """
-    certification, certificates, split = _certified(folder, model, data, limit)
-    settings = certification.settings
-    base: Classifier = at_time(model, 0.0) if settings.classifier == "equation" else model
-    broken = break_certificates(
-        base,
-        split.x,
-        split.y,
-        torch.tensor([certificate.radius for certificate in certificates], dtype=torch.float64),
-        noise_std=settings.noise_std,
-        steps=steps,
-        seed=seed,
-        index=split.index,
-        input_range=data.input_range,
-        progress=progress,
-    )
     with folder.lock():
+        certification, certificates, split = _certified(folder, model, data, limit)
+        settings = certification.settings
+        base: Classifier = at_time(model, 0.0) if settings.classifier == "equation" else model
+        broken = break_certificates(
+            base,
+            split.x,
+            split.y,
+            torch.tensor([certificate.radius for certificate in certificates], dtype=torch.float64),
+            noise_std=settings.noise_std,
+            steps=steps,
+            seed=seed,
+            index=split.index,
+            input_range=data.input_range,
+            progress=progress,
+        )
         folder.update(
             challenge=Challenge(
                 certification=certification.id,

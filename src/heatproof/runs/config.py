@@ -92,7 +92,7 @@ class RunConfig(Specification):
     """
 
     name: str = Field(min_length=1, max_length=100)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     data: Annotated[DataSettings, BeforeValidator(_named)]
     network: Annotated[NetworkSettings, BeforeValidator(_named)]
     objective: Annotated[ObjectiveSettings, BeforeValidator(_named)] = Natural()

@@ -35,7 +35,7 @@ def data_fingerprint(data: DataSet) -> str:
 def data_identity(config: RunConfig, data: DataSet) -> DataIdentity:
     """Return what `run.json` keeps of a data set."""
     name = config.data.name
-    path = None if name.replace("-", "_") in names() else str(Path(name).expanduser().resolve())
+    path = None if name.replace("-", "_") in names() else _resolved(name)
     return DataIdentity(fingerprint=data_fingerprint(data), path=path)
 
 
@@ -58,4 +58,8 @@ def run_data(folder: RunFolder) -> DataSet:
 
 
 def _same_file(name: str, path: str) -> bool:
-    return str(Path(name).expanduser().resolve()) == path
+    return _resolved(name) == path
+
+
+def _resolved(name: str) -> str:
+    return str(Path(os.path.expanduser(name)).resolve())  # noqa: PTH111 - never raises, whatever the name
