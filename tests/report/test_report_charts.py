@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -227,3 +228,15 @@ def test_colours_stand_out_from_the_ground(name: str, ground: str) -> None:
 def test_legend_entries_are_measured_up_to_their_limit() -> None:
     assert legend_width(["a", "abcd"]) == 4 * 8 + 36
     assert legend_width(["x" * 500]) == 250 + 36
+
+
+def test_the_axis_of_an_attack_names_its_radii_exactly(image_contents: ReportContents) -> None:
+    """A tick at 0.25 that says 0.3 would be a wrong number on the page."""
+    import vl_convert
+
+    for chart in robust_charts(image_contents, interactive=False):
+        norm = "linf" if "∞" in chart.title else "l2"
+        radii = {point.radius for run in image_contents.runs for point in run.robust if point.norm == norm}
+        picture = vl_convert.vegalite_to_svg(chart.spec)
+        words = set(re.findall(r">([^<>]+)</text>", picture))
+        assert {f"{radius:g}" for radius in radii} <= words

@@ -70,7 +70,7 @@ def _robust_chart(contents: ReportContents, norm: str, *, interactive: bool) -> 
     values = list(_robust_values(contents, norm))
     radii = sorted({value["radius"] for value in values})
     base = alt.Chart(alt.InlineData(values=values)).encode(
-        x=alt.X("radius:Q", title=f"{sign} radius of the attack", axis=alt.Axis(values=radii, format="~g")),
+        x=alt.X("radius:Q", title=f"{sign} radius of the attack", axis=alt.Axis(values=radii, format=".6~g")),
         color=run_colour(run_labels(contents)),
     )
     bars = base.mark_rule(strokeWidth=1.5).encode(_share("low"), alt.Y2("high:Q"))
@@ -166,7 +166,7 @@ def _tooltip(*fields: str) -> list[Any]:
     import altair as alt
 
     known = {
-        "radius": alt.Tooltip("radius:Q", format=".3~f"),
+        "radius": alt.Tooltip("radius:Q", format=".4~g"),
         "attack": alt.Tooltip("attack:N"),
         "share": alt.Tooltip("share:Q", title="accuracy", format=".1%"),
     }
