@@ -230,13 +230,16 @@ def test_legend_entries_are_measured_up_to_their_limit() -> None:
     assert legend_width(["x" * 500]) == 250 + 36
 
 
-def test_the_axis_of_an_attack_names_its_radii_exactly(image_contents: ReportContents) -> None:
+@pytest.mark.parametrize("radii", [(0.25, 0.5, 0.75), (0.05, 0.1), (8 / 255, 16 / 255)])
+def test_the_axis_of_an_attack_names_its_radii_exactly(
+    image_contents: ReportContents, radii: tuple[float, ...]
+) -> None:
     """A tick at 0.25 that says 0.3 would be a wrong number on the page."""
     import vl_convert
 
-    for chart in robust_charts(image_contents, interactive=False):
-        norm = "linf" if "∞" in chart.title else "l2"
-        radii = {point.radius for run in image_contents.runs for point in run.robust if point.norm == norm}
-        picture = vl_convert.vegalite_to_svg(chart.spec)
-        words = set(re.findall(r">([^<>]+)</text>", picture))
-        assert {f"{radius:g}" for radius in radii} <= words
+    points = tuple(RobustPoint("l2", radius, proportion(40, 50), "PGD") for radius in radii)
+    run = replace(image_contents.runs[0], robust=points)
+    (chart,) = robust_charts(replace(image_contents, runs=(run,)), interactive=False)
+    picture = vl_convert.vegalite_to_svg({**chart.spec, "width": 400})
+    words = set(re.findall(r">([^<>]+)</text>", picture))
+    assert {f"{radius:.6g}" for radius in radii} <= words
