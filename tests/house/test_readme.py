@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from heatproof.runs import RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +34,14 @@ def test_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         exec(compile(example, f"README.md example {number}", "exec"), names)
     assert "certificates" in names
     assert "result" in names
+
+
+def test_the_configuration_is_valid() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (document,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    config = RunConfig.from_mapping(yaml.safe_load(document))
+    assert config.data.name == "my_arrays.npz"
+    assert config.objective.smoothing == 0.25
 
 
 @pytest.mark.parametrize("command", ["make demo", "make test", "heatproof train", "heatproof certify"])
