@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from heatproof._types import Classifier
 from heatproof.attacks import attack_smoothed, break_certificates, judge_smoothed
 from heatproof.errors import DataError, GradientMaskingWarning, InputError, ModelError
+from heatproof.noise import Lattice
 
 STD = 0.5
 
@@ -260,3 +261,19 @@ def test_it_works_in_inference_mode() -> None:
     with torch.inference_mode():
         found = break_certificates(model, x.clone(), label.clone(), 1.2 * exact, noise_std=STD)
     assert torch.equal(found.points, wanted.points)
+
+
+def test_the_judge_votes_with_the_certified_classifier() -> None:
+    """A model that tells lattice points from others: plain float noise would judge another classifier."""
+    lattice = Lattice.for_noise(STD, 1 / 255)
+    points = torch.randint(0, 256, (5, 4), generator=torch.Generator().manual_seed(1)) / 255
+
+    def on_the_lattice(x: Tensor) -> Tensor:
+        off = (x.double() / lattice.unit - torch.round(x.double() / lattice.unit)).abs().amax(dim=1)
+        inside = torch.lt(off, 1e-2).float()
+        return torch.stack([inside, 1 - inside], dim=1)
+
+    label = torch.zeros(5, dtype=torch.int64)
+    common: dict[str, Any] = {"noise_std": STD, "samples": 400, "level": 1e-6}
+    assert not judge_smoothed(on_the_lattice, points, label, grid_step=1 / 255, **common).any()
+    assert judge_smoothed(on_the_lattice, points, 1 - label, grid_step=1 / 255, **common).all()

@@ -47,6 +47,7 @@ def break_certificates(
     radius: Tensor,
     *,
     noise_std: float,
+    grid_step: float | None = None,
     steps: int = 20,
     samples: int = 32,
     judgement_samples: int = 10_000,
@@ -60,13 +61,16 @@ def break_certificates(
     """Attack every certificate inside its radius and judge what is found.
 
     Runs `attack_smoothed` within radius·(1 − 1e-6), then `judge_smoothed` on its last and best points, each
-    at level/2, so that a true certificate counts as refuted with probability at most `level`. The smoothed
-    classifier is that of isotropic Gaussian noise with hard votes, and the radius is ℓ2.
+    at level/2 and on the lattice that certification draws from: a true certificate counts as refuted with
+    probability at most `level`. The smoothed classifier is that of isotropic Gaussian noise with hard votes,
+    and the radius is ℓ2. A certificate holds in the whole space: leave `input_range` out unless only points
+    inside a box are of interest (a weaker attack).
 
     Args:
         model, noise_std, steps, samples, seed, index, input_range, batch_size: as in `attack_smoothed`.
         x: inputs (batch, *event).
         label: certified classes (batch,), int64; what stands where the radius is 0 does not matter.
+        grid_step: the grid of the data that the certificates were made with, or None.
         radius: certified ℓ2 radii (batch,), finite, ≥ 0; 0 (abstained) is not attacked.
         judgement_samples: votes for each judged point.
         level: the probability of a false alarm for each certificate, in (0, 1).
@@ -98,7 +102,14 @@ def break_certificates(
         attack_smoothed, radii=radii[chosen], steps=steps, samples=samples, input_range=input_range
     )
     found = search(model, places[chosen], wanted, progress=_third(progress, 0), **common)
-    judge = partial(judge_smoothed, model, label=wanted, samples=judgement_samples, level=level / 2)
+    judge = partial(
+        judge_smoothed,
+        model,
+        label=wanted,
+        samples=judgement_samples,
+        level=level / 2,
+        grid_step=grid_step,
+    )
     last = judge(found.last, progress=_third(progress, 1), **common)
     best = judge(found.best, progress=_third(progress, 2), **common)
     points, broken = places.clone(), torch.zeros_like(radii > 0)

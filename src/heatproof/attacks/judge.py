@@ -16,6 +16,7 @@ from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks._attack import Keys
 from heatproof.attacks._model import CheckedModel, under_attack
 from heatproof.attacks._request import check_keys, check_points
+from heatproof.noise import Lattice
 from heatproof.noise.keyed import CHUNK, Stage, normals
 
 __all__ = ["judge_smoothed"]
@@ -27,6 +28,7 @@ def judge_smoothed(
     label: Tensor,
     *,
     noise_std: float,
+    grid_step: float | None = None,
     samples: int = 10_000,
     level: float = 1e-6,
     seed: int = 0,
@@ -49,6 +51,8 @@ def judge_smoothed(
         points: where to judge (batch, *event), float32 or float64.
         label: the certified class (batch,), int64.
         noise_std: s, in the unit of the inputs, > 0.
+        grid_step: the grid of the data that the certificate was made with, or None. Points and noise are
+            added on the same lattice as there, so that it is the certified classifier that votes.
         samples: votes for each point.
         level: the probability of a false alarm at each point, in (0, 1).
         seed: which noise; a whole number ≥ 0.
@@ -69,12 +73,13 @@ def judge_smoothed(
     group = max(1, check_whole("batch_size", batch_size) // CHUNK)
     with torch.inference_mode(mode=False):
         places = check_points("points", points)
+        lattice = Lattice.for_noise(std, grid_step)
         labels = check_labels("label", label, count=len(places)).detach().clone().to(places.device)
         keys = check_keys(seed, index, places)
     with under_attack(model, int(labels.max())) as checked, torch.no_grad():
         against = torch.zeros_like(labels)
         for rows in torch.arange(len(labels)).split(group):
-            vote = _Vote(checked, places[rows], labels[rows], keys.rows(rows), std)
+            vote = _Vote(checked, places[rows], labels[rows], keys.rows(rows), std, lattice)
             against[rows] = vote.against(number)
             progress(int(rows[-1]) + 1, len(labels), "points judged")
     bounds = lower_bounds(against.cpu().numpy(), number, level)  # of P(not label)
@@ -89,6 +94,7 @@ class _Vote:
     label: Tensor
     keys: Keys
     noise_std: float
+    lattice: Lattice
 
     def against(self, samples: int) -> Tensor:
         """Return the number of votes, of `samples`, for another class (batch,) int64."""
@@ -99,8 +105,13 @@ class _Vote:
 
     def _chunk(self, chunk: int, wanted: int) -> Tensor:
         event, seed = self.points.shape[1:], self.keys.seed
-        drawn = [normals(event, seed, one, Stage.JUDGEMENT, chunk)[:wanted] for one in self.keys.index]
-        noise = torch.stack(drawn).to(self.points)  # (batch, wanted, *event)
-        noisy = self.points[:, None] + self.noise_std * noise
+        noisy = torch.stack(
+            [
+                self.lattice.add_noise(
+                    codes, normals(event, seed, one, Stage.JUDGEMENT, chunk)[:wanted], self.noise_std
+                )
+                for one, codes in zip(self.keys.index, self.lattice.codes(self.points).cpu(), strict=True)
+            ]
+        ).to(self.points)  # (batch, wanted, *event)
         votes = self.model(noisy.flatten(0, 1)).argmax(dim=1).unflatten(0, noisy.shape[:2])
         return torch.ne(votes, self.label[:, None]).sum(dim=1)

@@ -90,8 +90,9 @@ def challenge_run(
 ) -> BrokenCertificates:
     """Attack the newest certificates of these weights inside their radii; record how many were refuted.
 
-    The attack is adapted to the smoothed classifier; a true certificate counts as refuted with
-    probability at most 10⁻⁶. Errors: `RunFolderError` if there are no certificates.
+    The attack is adapted to the smoothed classifier and keeps to no box, as a certificate holds in the whole
+    space; a true certificate counts as refuted with probability at most 10⁻⁶. Errors: `RunFolderError` if
+    there are no certificates.
     """
     with folder.lock():
         certification, certificates, split = _certified(folder, model, data, limit)
@@ -103,10 +104,10 @@ def challenge_run(
             split.y,
             torch.tensor([certificate.radius for certificate in certificates], dtype=torch.float64),
             noise_std=settings.noise_std,
+            grid_step=settings.grid_step,
             steps=steps,
             seed=seed,
             index=split.index,
-            input_range=data.input_range,
             progress=progress,
         )
         folder.update(
