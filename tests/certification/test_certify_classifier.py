@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from heatproof.certification import ABSTAIN, SmoothedPredictor, certify, fingerprint, guarantee
 from heatproof.certification._smoothed import _keys
 from heatproof.errors import DataError, InputError, ModelError, UnknownNameError
+from heatproof.networks import MLP
 
 Model = Callable[[Tensor], Tensor]
 X = torch.tensor([[0.4, 0.0], [-0.4, 0.1]])
@@ -110,7 +111,7 @@ def test_settings_of_another_predictor_are_refused(threshold: Model) -> None:
 
 
 def test_precision_of_the_inputs(threshold: Model) -> None:
-    """Inputs of any floating type; the model gets float32."""
+    """Inputs of any floating type; a function gets float32."""
     seen: set[torch.dtype] = set()
 
     def spy(x: Tensor) -> Tensor:
@@ -124,6 +125,49 @@ def test_precision_of_the_inputs(threshold: Model) -> None:
     ]
     assert counts[0] == counts[1] == counts[2]
     assert seen == {torch.float32}
+
+
+class _Spy(nn.Module):
+    """A linear model that notes the numbers it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_parameter("count", nn.Parameter(torch.ones(1, dtype=torch.int64), requires_grad=False))
+        self.weight = nn.Parameter(torch.eye(2))
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor, t: float | None = None) -> Tensor:
+        self.seen.append(x)
+        return x @ self.weight + (0.0 if t is None else t)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("classifier", ["network", "equation"])
+def test_a_model_of_another_precision_gets_the_same_lattice_sums(kind: torch.dtype, classifier: str) -> None:
+    """They are cast after the sum: a function of the sum alone."""
+    plain, other = _Spy(), _Spy().to(kind)
+    found = []
+    for model in (plain, other):
+        model.time_conditioned = True  # type: ignore[assignment]
+        found.append(certify(model, X, noise_std=0.5, classifier=classifier, estimation_samples=300))
+    assert {rows.dtype for rows in plain.seen} == {torch.float32}
+    assert {rows.dtype for rows in other.seen} == {kind}
+    assert all(torch.equal(a.to(kind), b) for a, b in zip(plain.seen, other.seen, strict=True))
+    if kind is torch.float64:
+        counts = [[one.estimation_counts for one in certificates] for certificates in found]
+        assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("classifier", ["network", "equation"])
+def test_the_networks_of_the_library_in_double(classifier: str) -> None:
+    net = MLP(widths=(4,), time_conditioned=True).build((2,), 2).double()
+    certificates = certify(net, X, noise_std=0.5, classifier=classifier, estimation_samples=100)
+    assert len(certificates) == 2
+    with pytest.raises(ModelError, match="for float64 inputs of shape"):
+        certify(nn.Linear(3, 2).double(), X, noise_std=0.5)
+    linear = nn.Linear(2, 2).double()
+    SmoothedPredictor(linear, noise_std=0.5).predict(X, samples=10)
+    assert linear.weight.dtype == torch.float64
 
 
 def test_the_fingerprint_knows_every_number_and_name() -> None:
@@ -175,6 +219,15 @@ def test_a_noise_std_that_is_missing_or_an_array(timed: Callable[..., nn.Module]
         model.noise_std = array  # type: ignore[assignment]
         with pytest.raises(InputError, match=r"^noise_std: got an array; .*chosen per input voids"):
             certify(model, X)
+
+
+def test_only_a_time_conditioned_model_brings_its_own_noise_std() -> None:
+    """In another model the name may mean anything, and the radius is computed from it."""
+    net = nn.Linear(2, 2)
+    net.noise_std = 0.9  # type: ignore[assignment]
+    with pytest.raises(InputError, match=r"^noise_std: got None; .*convection–diffusion objective"):
+        certify(net, X)
+    assert SmoothedPredictor(net, noise_std=0.5).noise_std == 0.5
 
 
 def test_an_equation_without_time_and_a_classifier_unknown(threshold: Model) -> None:

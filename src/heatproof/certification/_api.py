@@ -36,11 +36,13 @@ def certify(
     Guarantee: for each input on its own, with probability at least 1 − alpha over the drawn noise, the
     smoothed classifier answers `label` at every point closer than `radius`, or it abstained. It is the
     smoothed classifier that is certified, never the one-pass network. The promise is for inputs fixed
-    before the noise: whoever knows the seed and chooses inputs to suit it is outside it. A function that
-    hides a module (`lambda x: net(x)`) cannot be put in evaluation mode for you: call `net.eval()` first.
+    before the noise: whoever knows the seed and chooses inputs to suit it is outside it. The model must be
+    a fixed function of each row: no randomness, no statistics of the batch; a few noisy rows are tried
+    together and alone, and a model that fails is refused. A function that hides a module (`lambda x:
+    net(x)`) cannot be put in evaluation mode for you: call `net.eval()` first.
 
     Args:
-        model: any callable (B, *event) → (B, K) logits.
+        model: any callable (B, *event) → (B, K) logits, row by row; precision: see `SmoothedPredictor`.
         x: inputs (B, *event), floating point, in the model's own units.
         y: true labels (B,), if `correct` is wanted.
         noise_std, classifier, grid_step, seed, batch_size: see `SmoothedPredictor`.
@@ -49,7 +51,7 @@ def certify(
         index: identities of the inputs (B,), which key their noise; a hash of the content if left out.
         progress: told after each input.
 
-    Returns: one `Certificate` an input, in order. Cost: (n + n₀)·B forward rows; memory one batch.
+    Returns: one `Certificate` an input, in order. Cost: (n + n₀ + 1)·B + 66 forward rows; memory one batch.
     Errors: `InputError`, `DataError`, `ModelError`, each naming what was got and what is allowed.
     """
     predictor = SmoothedPredictor(

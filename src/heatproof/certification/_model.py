@@ -1,10 +1,11 @@
-"""What the certifier needs to know of a model before it draws: its classes, its device, its identity."""
+"""What the certifier needs to know of a model before it draws: classes, device, precision, identity."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,9 +15,31 @@ from heatproof._check import message
 from heatproof._types import Classifier
 from heatproof.errors import HeatproofError, ModelError
 
-__all__ = ["checked_logits", "device_of", "evaluating", "fingerprint", "one_pass_labels"]
+__all__ = [
+    "AtTimeZero",
+    "check_rows",
+    "checked_logits",
+    "device_of",
+    "evaluating",
+    "fingerprint",
+    "one_pass_labels",
+]
 
 _RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
+_TOLERANCE = 1e-3
+_TENSOR_FLOAT = 2.0**-10
+_OTHER_PRECISIONS = {torch.float64, torch.float16, torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class AtTimeZero:
+    """The time-conditioned network at t = 0, as a classifier of x alone; it lives where the network does."""
+
+    network: Callable[..., Tensor]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the logits g(x, 0)."""
+        return self.network(x, 0.0)
 
 
 @contextlib.contextmanager
@@ -36,8 +59,9 @@ def evaluating(model: Classifier) -> Iterator[None]:
 
 def device_of(model: Classifier) -> torch.device:
     """Return the device of the model's first parameter or buffer; the CPU where it has none."""
-    if isinstance(model, nn.Module):
-        for tensor in (*model.parameters(), *model.buffers()):
+    network = _network(model)
+    if isinstance(network, nn.Module):
+        for tensor in (*network.parameters(), *network.buffers()):
             return tensor.device
     return torch.device("cpu")
 
@@ -74,26 +98,45 @@ def checked_logits(
 ) -> Float[Tensor, "batch K"]:
     """Return the model's logits for x as float32; K must be `classes` where that is known already.
 
+    x is rounded to float32 first, then taken to the precision of the model (that of its first
+    floating-point parameter): what the model gets is a function of the float32 numbers alone.
     Errors: `ModelError` if the model fails, or if its output is not (batch, K) with K ≥ 2 and finite.
     """
+    return _asked(model, x, device, classes).float()
+
+
+def _asked(model: Classifier, x: Tensor, device: torch.device, classes: int | None) -> Tensor:
+    """Return the checked logits in the precision that the model gives them in."""
     try:
-        logits = model(x.to(device, torch.float32))
+        logits = model(x.to(device, torch.float32).to(_precision_of(model)))
     except _RAW as error:
         if isinstance(error, HeatproofError | torch.OutOfMemoryError):
             raise
-        raise _failed(x, error) from error
-    _check_logits(logits, len(x), classes)
-    return logits
+        raise _failed(model, x, error) from error
+    return _checked(logits, len(x), classes)
 
 
-def _failed(x: Tensor, error: Exception) -> ModelError:
+def _network(model: Classifier) -> Classifier:
+    return model.network if isinstance(model, AtTimeZero) else model
+
+
+def _precision_of(model: Classifier) -> torch.dtype:
+    """Return float64, float16 or bfloat16 where the first floating parameter is of it, else float32."""
+    network = _network(model)
+    kinds = (p.dtype for p in network.parameters()) if isinstance(network, nn.Module) else iter(())
+    first = next((kind for kind in kinds if kind.is_floating_point), torch.float32)
+    return first if first in _OTHER_PRECISIONS else torch.float32
+
+
+def _failed(model: Classifier, x: Tensor, error: Exception) -> ModelError:
     first = (str(error).strip().splitlines() or [""])[0]
-    got = f"{type(error).__name__} ({first}) for float32 inputs of shape {tuple(x.shape)}"
-    advice = "Check that shape and dtype of inputs and model agree."
+    kind = str(_precision_of(model)).removeprefix("torch.")
+    got = f"{type(error).__name__} ({first}) for {kind} inputs of shape {tuple(x.shape)}"
+    advice = "Check that shape and dtype of inputs and model agree, and that it takes a single row."
     return ModelError(message("model", got, "a callable (batch, *event) -> (batch, K)", advice), name="model")
 
 
-def _check_logits(logits: object, rows: int, classes: int | None) -> None:
+def _checked(logits: object, rows: int, classes: int | None) -> Tensor:
     wanted = "K) with K ≥ 2" if classes is None else f"{classes})"
     allowed = f"finite floating-point logits of shape ({rows}, {wanted}"
     if not isinstance(logits, Tensor):
@@ -102,6 +145,46 @@ def _check_logits(logits: object, rows: int, classes: int | None) -> None:
     if not fits or classes not in {None, logits.shape[1]} or not logits.is_floating_point():
         got = f"{logits.dtype} of shape {tuple(logits.shape)}"
         raise ModelError(message("model output", got, allowed), name="model")
-    if not bool(torch.isfinite(logits).all()):
+    if not bool(torch.isfinite(logits.float()).all()):
         text = message("model output", "NaN or infinite logits", allowed, "Check the weights and the input.")
         raise ModelError(text, name="model")
+    return logits
+
+
+def check_rows(model: Classifier, x: Float[Tensor, "rows *event"], classes: int) -> None:
+    """Refuse a model that is not a fixed function of each row, as every theorem on smoothing needs.
+
+    The rows of x are asked together, again, in reverse and each alone. Logits of one row may be apart by
+    the rounding of different kernels: 10⁻³·(1 + max|logit|), or 8 units of the last place, where that is
+    more, of the coarsest precision seen (half precision; TensorFloat-32 on CUDA, where it is the default
+    of convolutions). Cost: 4 forward rows a row. Coupling that shows in larger batches only is not found.
+
+    Errors: `ModelError`.
+    """
+    device = device_of(model)
+
+    def logits(rows: Tensor) -> Tensor:
+        return _asked(model, rows, device, classes)
+
+    together = logits(x)
+    allowed = _tolerance(model, together) * (1 + together.float().abs().amax(dim=1))
+    if _apart(together, logits(x), allowed):
+        got = "a model that answers the same batch differently when asked again"
+        advice = "Switch off dropout and other randomness: call eval() on every module inside a function."
+        raise ModelError(message("model", got, "a fixed function of each row", advice), name="model")
+    alone = torch.cat([logits(row) for row in x.split(1)])
+    if _apart(together, logits(x.flip(0)).flip(0), allowed) or _apart(together, alone, allowed):
+        got = "a model whose answer for one input depends on the others in its batch"
+        advice = "Use running statistics in normalisation, or call eval() on a module inside a function."
+        raise ModelError(message("model", got, "a function of each row", advice), name="model")
+
+
+def _tolerance(model: Classifier, logits: Tensor) -> float:
+    steps = [torch.finfo(logits.dtype).eps, torch.finfo(_precision_of(model)).eps]
+    if logits.device.type == "cuda":
+        steps.append(_TENSOR_FLOAT)
+    return max(_TOLERANCE, 8 * max(steps))
+
+
+def _apart(one: Tensor, other: Tensor, allowed: Tensor) -> bool:
+    return bool(((one.float() - other.float()).abs().amax(dim=1) > allowed).any())

@@ -24,9 +24,9 @@ class CertificationSettings(Specification):
     """What is the same for all inputs of one certification, and says which classifier is certified.
 
     `classifier` is "network" (the network smoothed by noise) or "equation" (the heat flow, over the
-    diffusion stage, of the network before it: noise on the input of g(·, t=0)). `vote` is hard: each
-    draw votes for its top class. Two certificates are of one classifier only if `classifier`, `vote`,
-    `noise`, `noise_std`, `unit` and `model_fingerprint` agree.
+    diffusion stage, of the network's hard decisions at t = 0: noise on the input of g(·, t=0)). `vote`
+    is hard: each draw votes for its top class. Two certificates are of one classifier only if
+    `classifier`, `vote`, `noise`, `noise_std`, `unit` and `model_fingerprint` agree.
     """
 
     noise: Literal["gaussian"] = "gaussian"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,37 +13,51 @@ from torch import Tensor
 
 from heatproof._check import check_choice, check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
-from heatproof.certification._model import device_of, evaluating, fingerprint, one_pass_labels
+from heatproof.certification._model import (
+    AtTimeZero,
+    check_rows,
+    device_of,
+    evaluating,
+    fingerprint,
+    one_pass_labels,
+)
 from heatproof.certification._record import ABSTAIN, Certificate, CertificationSettings, make_certificate
 from heatproof.certification._votes import VotingPlan, count_votes
 from heatproof.errors import DataError, InputError
 from heatproof.noise import Lattice
-from heatproof.noise.keyed import Stage, content_key
+from heatproof.noise.keyed import Stage, content_key, generator
 
 __all__ = ["SmoothedPredictor"]
 
 CLASSIFIERS = ("network", "equation")
+_PROBES = 8
 
 
 class SmoothedPredictor:
     """The classifier x ↦ argmax_k P(argmax model(x + s·ξ) = k), ξ ~ N(0, I), sampled on a lattice.
 
     `classifier="network"` smooths the model as it is; "equation" (time-conditioned models only) smooths
-    the network at t = 0, before diffusion: with s = √2·σ this is the exact heat flow over the diffusion
-    stage, of which the one-pass network at t = 1 is the learned approximation. Neither is the one-pass
-    network itself.
+    the network at t = 0, before diffusion: with s = √2·σ this is the heat flow, over the diffusion stage,
+    of the network's hard decisions at t = 0 (the one-pass network at t = 1 approximates the flow of its
+    soft outputs). Neither is the one-pass network itself.
 
     Args:
-        model: (B, *event) → (B, K) logits; a module is put in evaluation mode while it is used.
-        noise_std: s, in input units; one number for all inputs. May be left out for a model that carries
-            it (`model.noise_std`, set by training on the convection–diffusion objective); then the
-            classifier is "equation".
+        model: (B, *event) → (B, K) logits, a fixed function of each row: without randomness, and without
+            regard to the other rows of the batch (normalisation by running statistics, never by those of
+            the batch). Few noisy rows are tried together and alone before anything is sampled. A module
+            is put in evaluation mode while it is used; a function (`lambda x: net(x)`) cannot be: call
+            `net.eval()` first. It gets the lattice sum in float32, cast to float64, float16 or bfloat16
+            where a module's first floating-point parameter is of that type; logits are read as float32.
+        noise_std: s, in input units; one number for all inputs. May be left out for a time-conditioned
+            model that carries it (`model.noise_std`, set by training on the convection–diffusion
+            objective); then the classifier is "equation".
         classifier: "network", "equation", or None for the rule above.
         grid_step: the grid of the inputs (1/255 for 8-bit images in [0, 1]) or None.
         seed: together with each input's index it fixes every draw.
         batch_size: rows a forward pass; changes speed and memory only.
 
-    Errors: `InputError` for values outside their range, `ModelError` for outputs outside the contract.
+    Errors: `InputError` for values outside their range, `ModelError` for outputs outside the contract and
+    for a model that is not a fixed function of each row.
     """
 
     def __init__(
@@ -70,12 +84,17 @@ class SmoothedPredictor:
         estimation_samples: int = 10_000,
         selection_samples: int = 100,
     ) -> CertificationSettings:
-        """Return what a certification of inputs like x would be of; one forward pass of one input."""
+        """Return what a certification of inputs like x would be of.
+
+        The model is tried on the first input and on 8 noisy copies of it, together and alone (33 rows, at
+        most `batch_size` at once). Errors: those of the class.
+        """
         check_number("alpha", alpha, above=0, below=1)
         check_whole("estimation_samples", estimation_samples)
         check_whole("selection_samples", selection_samples)
         with evaluating(self.model):
             _, classes = one_pass_labels(self._base, check_inputs("x", x)[:1], self.batch_size)
+            check_rows(self._base, self._probes(x[0].detach()), classes)
         return CertificationSettings(
             noise_std=self.noise_std,
             classifier=self.classifier,
@@ -146,7 +165,8 @@ class SmoothedPredictor:
         """Return the smoothed label of each input, or `ABSTAIN` (−1) where the vote is too close.
 
         Each answer differs from the true majority with probability at most alpha (Cohen et al. 2019,
-        PREDICT: a two-sided exact binomial test of the two largest counts; Hung & Fithian 2019).
+        PREDICT: a two-sided exact binomial test of the two largest counts; Hung & Fithian 2019). With the
+        same seed its draws are those of `certify`'s estimation: the two are not independent evidence.
         """
         check_whole("samples", samples)
         settings = self.settings(x, alpha=alpha, estimation_samples=samples)
@@ -192,16 +212,22 @@ class SmoothedPredictor:
         """The network that receives the noise."""
         if self.classifier == "network":
             return self.model
-        at: Callable[..., Tensor] = self.model
-        return lambda x: at(x, 0.0)
+        return AtTimeZero(self.model)
+
+    def _probes(self, x: Float[Tensor, "*event"]) -> Float[Tensor, "rows *event"]:
+        """Return a few different noisy copies of one input, no more than a batch holds."""
+        codes = self.lattice.codes(x[None])[0].cpu()
+        noise = torch.empty(min(_PROBES, self.batch_size), *codes.shape)
+        noise.normal_(generator=generator(self.seed, content_key(x), Stage.SELECTION))
+        return self.lattice.add_noise(codes, noise, self.noise_std)
 
 
 def _choose(model: Classifier, noise_std: float | None, classifier: str | None) -> tuple[float, str]:
     """Apply the rule which classifier is meant, and refuse what has no meaning."""
     timed = bool(getattr(model, "time_conditioned", False))
-    own = getattr(model, "noise_std", None)
+    own = getattr(model, "noise_std", None) if timed else None
     if classifier is None:
-        classifier = "equation" if noise_std is None and timed and own is not None else "network"
+        classifier = "equation" if noise_std is None and own is not None else "network"
     check_choice("classifier", classifier, CLASSIFIERS)
     if classifier == "equation" and not timed:
         advice = "Use classifier='network', or a time-conditioned model."
