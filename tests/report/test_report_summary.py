@@ -162,6 +162,13 @@ def test_the_strongest_attack_counts() -> None:
     assert strongest((strong, weak)) == {("l2", 0.5): strong}
 
 
+def test_attacks_on_different_numbers_of_inputs_do_not_compare() -> None:
+    many = RobustPoint("l2", 0.5, proportion(89, 120), "forty steps")
+    few = RobustPoint("l2", 0.5, proportion(2, 5), "three steps")
+    with pytest.raises(InputError, match="robust: got 120 and 5 inputs"):
+        strongest((many, few))
+
+
 def test_runs_of_one_name_get_labels_of_their_own(empty_contents: ReportContents) -> None:
     first = empty_contents.runs[0]
     runs = tuple(replace(first, name=name) for name in ("a", "a", "a (2)", "a"))

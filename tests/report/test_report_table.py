@@ -41,7 +41,10 @@ def test_cells_hold_the_numbers_of_the_summary(image_contents: ReportContents) -
     assert cells["abstentions"].detail == "of 300"
     assert cells["noise_std"].text == "0.75"
     assert cells["train"].text == "30.4"
-    assert table(image_contents).rows[1].cells[0] == share_cell(run.natural)
+    natural = share_cell(run.natural)
+    assert run.natural is not None
+    detail = f"{natural.detail}, n = {run.natural.trials}"
+    assert table(image_contents).rows[1].cells[0] == replace(natural, detail=detail)
 
 
 def test_parts_split_by_classifier_and_lose_nothing(image_contents: ReportContents) -> None:

@@ -35,7 +35,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class RobustPoint:
-    """Robust accuracy of the network under an attack in one norm at one radius."""
+    """Robust accuracy of the network in one norm at one radius, under the attacks that `attack` names.
+
+    An input counts if it is classified correctly and every attack in that norm, at that radius or a smaller
+    one, fails on it. One point for each norm and radius, over the inputs of the run's `natural`.
+    """
 
     norm: str
     radius: float

@@ -122,12 +122,19 @@ def certified_curve(inputs: Sequence[CertifiedInput], *, end: float, steps: int 
 
 
 def strongest(robust: Sequence[RobustPoint]) -> dict[tuple[str, float], RobustPoint]:
-    """Return, for each (norm, radius), the point of the attack that left the least accuracy."""
+    """Return, for each (norm, radius), the point that left the least accuracy.
+
+    Run folders give one point for each, with all attacks on the same inputs combined. Errors: `InputError`
+    for points at one place over different numbers of inputs, whose accuracies do not compare.
+    """
     kept: dict[tuple[str, float], RobustPoint] = {}
     for point in robust:
-        place = (point.norm, point.radius)
-        if place not in kept or point.accuracy.value < kept[place].accuracy.value:
-            kept[place] = point
+        before = kept.setdefault((point.norm, point.radius), point)
+        if point.accuracy.trials != before.accuracy.trials:
+            got = f"{before.accuracy.trials} and {point.accuracy.trials} inputs at one norm and radius"
+            raise InputError(message("robust", got, "attacks on the same inputs"), name="robust")
+        if point.accuracy.value < before.accuracy.value:
+            kept[point.norm, point.radius] = point
     return kept
 
 

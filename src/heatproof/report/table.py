@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heatproof._check import check_number, message
+from heatproof._intervals import Interval
 from heatproof.errors import InputError
 from heatproof.report.cells import (
     NOT_MEASURED,
@@ -104,10 +105,10 @@ class _Column:
 def table(contents: ReportContents) -> Table:
     """Return the table: natural, robust and certified accuracy, ACR, abstentions, agreement, seconds.
 
-    Robust accuracy at a (norm, radius) is that of the strongest attack there. Radii are those of any run
-    (robust) and `contents.radii` (certified), ascending. Cost: one pass over the certified inputs for each
-    radius. Errors: `InputError` for no runs, for a radius that is negative or not finite, and for certified
-    inputs that `certified_accuracy` refuses.
+    Robust accuracy at a (norm, radius) is that of `strongest`, and natural accuracy says on how many inputs.
+    Radii are those of any run (robust) and `contents.radii` (certified), ascending. Cost: one pass over the
+    certified inputs for each radius. Errors: `InputError` for no runs, for a radius that is negative or not
+    finite, for attacks that `strongest` refuses, and for certified inputs that `certified_accuracy` refuses.
     """
     if not contents.runs:
         raise InputError(message("runs", "none", "at least one run"), name="runs")
@@ -141,13 +142,19 @@ def _groups(columns: Sequence[_Column]) -> tuple[ColumnGroup, ...]:
 
 
 def _attacked(contents: ReportContents) -> Iterator[_Column]:
-    yield _Column(_ATTACKED, "", "natural accuracy", lambda run: share_cell(run.natural))
+    yield _Column(_ATTACKED, "", "natural accuracy", lambda run: _natural_cell(run.natural))
     places = sorted({(point.norm, point.radius) for run in contents.runs for point in run.robust})
     for norm, radius in places:
         title = f"robust accuracy at {format_norm(norm)} radius"
         yield _Column(_ATTACKED, title, f"{radius:g}", _robust_reader(norm, radius))
     if not places:
         yield _Column(_ATTACKED, "", "robust accuracy", lambda _: Cell(NOT_MEASURED))
+
+
+def _natural_cell(natural: Interval | None) -> Cell:
+    """Return natural accuracy with the number of inputs, which robust accuracy shares."""
+    cell = share_cell(natural)
+    return replace(cell, detail=f"{cell.detail}, n = {natural.trials}") if natural else cell
 
 
 def _certified(contents: ReportContents) -> Iterator[_Column]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from heatproof.certification import Certificate, CertificationSettings, fingerpr
 from heatproof.certification._store import Certification
 from heatproof.data import DataSet
 from heatproof.errors import InputError
+from heatproof.report.cells import format_norm
 from heatproof.report.contents import (
     CertifiedInput,
     CurvePoint,
@@ -36,6 +38,34 @@ __all__ = ["check_same_data", "collect"]
 
 _GALLERY = 24
 _FIELD = 120
+
+
+@dataclass(frozen=True)
+class _Attack:
+    """One attack in one norm at one radius: the inputs it covers, and those of them it breaks."""
+
+    norm: str
+    radius: float
+    name: str
+    inputs: frozenset[int]
+    broken: frozenset[int]
+
+
+@dataclass(frozen=True)
+class _Attacked:
+    """One split, the largest attacked set of its inputs, and the attacks that cover all of it (`kept`)."""
+
+    split: str
+    inputs: frozenset[int]
+    right: frozenset[int]
+    kept: tuple[_Attack, ...]
+    left: tuple[_Attack, ...]
+    others: tuple[str, ...]
+
+    @property
+    def places(self) -> tuple[tuple[str, float], ...]:
+        """Each (norm, radius) with an attack on all inputs."""
+        return tuple(sorted({(attack.norm, attack.radius) for attack in self.kept}))
 
 
 def collect(
@@ -81,7 +111,7 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
     newest = newest_certification(folder, fingerprint(model))
     certificates = newest[1] if newest else []
     settings = newest[0].settings if newest else None
-    rows = read_attacks(folder)
+    attacked = _attacked(read_attacks(folder))
     times = dict(state.seconds)
     if newest:
         times["certify"] = newest[0].seconds
@@ -91,41 +121,91 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         objective=config.objective.name,
         config_yaml=config.to_yaml(),
         environment={**state.environment, "seed": str(config.seed)},
-        natural=_natural(rows, model, data),
-        robust=_robust(rows),
+        natural=_natural(attacked, model, data),
+        robust=_robust(attacked),
         certified=tuple(_certified(one) for one in certificates),
         noise_std=settings.noise_std if settings else None,
         classifier=_classifier(settings) if settings else "",
         guarantee=guarantee(settings) if settings else "",
-        curves=tuple(CurvePoint(one.epoch, _finite(one.values)) for one in read_metrics(folder)),
+        curves=tuple(_point(one.epoch, one.values) for one in read_metrics(folder)),
         seconds=times,
         decision_field=_field(model, data) if data.is_planar else None,
         gallery=_gallery(certificates, data) if data.is_image else (),
-        notes=_notes(state.challenge, newest),
+        notes=(*_attack_notes(attacked), *_notes(state.challenge, newest)),
     )
 
 
-def _natural(rows: list[dict[str, Any]], model: nn.Module, data: DataSet) -> Interval:
+def _attacked(rows: Sequence[dict[str, Any]]) -> _Attacked | None:
+    """Choose the split and the input set; None for no rows. The choice does not hang on the order of rows."""
+    splits = sorted({row["split"] for row in rows})
+    found = {split: [row for row in rows if row["split"] == split] for split in splits}
+    if not found:
+        return None
+    split = "test" if "test" in found else max(found, key=lambda name: len(_inputs(found[name])))
+    attacks = _attacks(found[split])
+    sets = sorted({attack.inputs for attack in attacks}, key=sorted)
+    inputs = max(sets, key=lambda one: (len(one), sum(one <= attack.inputs for attack in attacks)))
+    right = inputs - _inputs(row for row in found[split] if not row["natural_correct"])
+    kept = tuple(attack for attack in attacks if inputs <= attack.inputs)
+    left = tuple(attack for attack in attacks if not inputs <= attack.inputs)
+    return _Attacked(split, inputs, right, kept, left, tuple(other for other in splits if other != split))
+
+
+def _attacks(rows: Sequence[dict[str, Any]]) -> list[_Attack]:
+    groups: dict[tuple[str, float, str, int], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["norm"], row["radius"], row["attack"], row["seed"]), []).append(row)
+    return [
+        _Attack(norm, radius, name, _inputs(members), _inputs(row for row in members if row["success"]))
+        for (norm, radius, name, _), members in sorted(groups.items())
+    ]
+
+
+def _inputs(rows: Iterable[dict[str, Any]]) -> frozenset[int]:
+    return frozenset(row["input"] for row in rows)
+
+
+def _natural(attacked: _Attacked | None, model: nn.Module, data: DataSet) -> Interval:
     """Return the one-pass accuracy on the attacked inputs, so that the two compare; else on test."""
-    first = {row["input"]: row["natural_correct"] for row in rows}
-    if first:
-        return proportion(sum(first.values()), len(first))
-    right = 0
+    if attacked:
+        return proportion(len(attacked.right), len(attacked.inputs))
+    parts = zip(data.test.x.split(1_000), data.test.y.split(1_000), strict=True)
     with torch.no_grad():
-        for place in torch.arange(len(data.test.y)).split(1_000):
-            right += int((model(data.test.x[place]).argmax(dim=1) == data.test.y[place]).sum())
+        right = sum(int((model(x).argmax(dim=1) == y).sum()) for x, y in parts)
     return proportion(right, len(data.test.y))
 
 
-def _robust(rows: list[dict[str, Any]]) -> tuple[RobustPoint, ...]:
-    groups: dict[tuple[str, float, str], list[bool]] = {}
-    for row in rows:
-        attack = row["attack"] if row["split"] == "test" else f"{row['attack']}, {row['split']} split"
-        groups.setdefault((row["norm"], row["radius"], attack), []).append(not row["success"])
-    return tuple(
-        RobustPoint(norm, radius, proportion(sum(held), len(held)), attack)
-        for (norm, radius, attack), held in sorted(groups.items())
-    )
+def _robust(attacked: _Attacked | None) -> tuple[RobustPoint, ...]:
+    """Return robust accuracy at each (norm, radius) of the kept attacks, combined input by input.
+
+    A break at one radius is a break at every larger one, as the smaller ball lies in the larger.
+    """
+    return tuple(_robust_point(attacked, *place) for place in attacked.places) if attacked else ()
+
+
+def _robust_point(attacked: _Attacked, norm: str, radius: float) -> RobustPoint:
+    inside = [attack for attack in attacked.kept if attack.norm == norm and attack.radius <= radius]
+    held = attacked.right.difference(*(attack.broken for attack in inside))
+    names = "; ".join(sorted({attack.name for attack in inside}))
+    return RobustPoint(norm, radius, proportion(len(held), len(attacked.inputs)), names)
+
+
+def _attack_notes(attacked: _Attacked | None) -> tuple[str, ...]:
+    """Return on which inputs the accuracies are, how attacks combine, and which ones do not count."""
+    if attacked is None:
+        return ()
+    on = f"Natural and robust accuracy: on {len(attacked.inputs)} {attacked.split} inputs. "
+    how = "Robust at a radius: correct, and broken by no attack in that norm at that radius or a smaller one."
+    left = (f"Left out: {_left_words(attack, attacked)}" for attack in attacked.left)
+    return (on + how, *left, *(f"Left out: attacks on the {split} split." for split in attacked.others))
+
+
+def _left_words(attack: _Attack, attacked: _Attacked) -> str:
+    covered, count = len(attack.inputs & attacked.inputs), len(attacked.inputs)
+    shown = (attack.norm, attack.radius) in attacked.places
+    end = "" if shown else " No attack there covers all of them, so nothing is shown there."
+    place = f"{format_norm(attack.norm)} radius {attack.radius:g}"
+    return f"{attack.name}, at {place}, as it covers {covered} of these {count} inputs.{end}"
 
 
 def _certified(certificate: Certificate) -> CertifiedInput:
@@ -216,5 +296,5 @@ def _image(certificate: Certificate, pixels: np.ndarray, class_names: Sequence[s
     )
 
 
-def _finite(values: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+def _point(epoch: int, values: dict[str, float]) -> CurvePoint:
+    return CurvePoint(epoch, {name: value for name, value in values.items() if math.isfinite(value)})
