@@ -20,6 +20,7 @@ class Specification(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     def __init__(self, **values: Any) -> None:
+        _check_booleans(type(self), values)
         try:
             super().__init__(**values)
         except pydantic.ValidationError as error:
@@ -35,6 +36,17 @@ class Specification(BaseModel):
     def to_mapping(self) -> dict[str, Any]:
         """Return plain Python values, ready for YAML or JSON; `from_mapping` takes them back."""
         return self.model_dump(mode="json")
+
+
+def _check_booleans(model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    """Refuse true where a number is meant, and 1 or "yes" where true is: pydantic would convert them."""
+    for name, field in model.model_fields.items():
+        if name not in values or field.annotation is Any:
+            continue
+        wanted, value = field.annotation is bool, values[name]
+        if wanted != isinstance(value, bool) and (wanted or "bool" not in str(field.annotation)):
+            allowed = "true or false" if wanted else "no truth value"
+            raise InputError(message(name, repr(value), allowed), name=name)
 
 
 def _translate(model: type[BaseModel], error: pydantic.ValidationError) -> InputError:

@@ -110,7 +110,7 @@ def test_a_wrong_literal_names_the_nearest() -> None:
         ({"seed": 1, "middle": {"rate": math.nan}}, "middle.rate: got nan; allowed: "),
         ({"seed": 1, "middle": {"rate": math.inf}}, "middle.rate: got inf; allowed: "),
         ({"seed": 1, "middle": 3}, "middle: got 3; allowed: "),
-        ({"seed": 1, "middle": {"network": {"depth": 1}}}, "middle.network: got "),
+        ({"seed": 1, "middle": {"network": {"depth": 1}}}, "middle.network.name: got nothing"),
     ],
 )
 def test_values_that_do_not_fit(values: dict[str, Any], words: str) -> None:

@@ -54,6 +54,8 @@ def _faults(place: str, text: str) -> list[str]:
             faults.append(f"relative import {name}")
             continue
         target = parts[1] if len(parts) > 1 else ""
+        if target not in {*FLOORS, "", "__version__"}:
+            faults.append(f"{place} imports {name} from the package's public face")
         if target in FLOORS and target != place and FLOORS[target] >= FLOORS[place] and FLOORS[place] > 0:
             faults.append(f"{place} (floor {FLOORS[place]}) imports {name} (floor {FLOORS[target]})")
         if FLOORS[place] == 0 and target in FLOORS and FLOORS[target] > 0:
@@ -80,6 +82,8 @@ def test_an_upward_import_is_found() -> None:
     assert _faults("attacks", "def f():\n    import heatproof.certification") != []
     assert _faults("_check", "from heatproof.noise import Gaussian") != []
     assert _faults("data", "from .. import errors") != []
+    assert _faults("noise", "from heatproof import train") != []
+    assert _faults("noise", "from heatproof import errors") == []
 
 
 def test_the_design_page_lists_every_place() -> None:

@@ -47,3 +47,14 @@ def test_the_configuration_is_valid() -> None:
 @pytest.mark.parametrize("command", ["make demo", "make test", "heatproof train", "heatproof certify"])
 def test_readme_names_the_commands(command: str) -> None:
     assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/design.md", "docs/benchmarks.md"]
+)
+def test_what_the_pages_point_to_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    paths = re.findall(r"`((?:tests|benchmarks|tools|docs)/[^`*]+?)`", text)
+    for name in [*((ROOT / page).parent / link for link in links), *(ROOT / path for path in paths)]:
+        assert Path(name).exists(), name

@@ -169,3 +169,12 @@ def test_every_kth_input_is_chosen_up_to_the_limit(rows: int, every: int, limit:
 
 def test_radii_count_once() -> None:
     assert AttackSettings(radii={"l2": (0.5, 0.25, 0.5)}).radii == {"l2": (0.5, 0.25)}
+
+
+def test_merge_keys_are_refused_before_they_multiply(tmp_path: Path) -> None:
+    lines = ["a0: &a0 {" + ", ".join(f"k{number}: 1" for number in range(20)) + "}"]
+    lines += [f"a{level}: &a{level}\n  <<: [{', '.join([f'*a{level - 1}'] * 20)}]" for level in range(1, 9)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(InputError, match="merge key"):
+        read_yaml(path)

@@ -81,9 +81,22 @@ class TestBudgets:
     @pytest.mark.parametrize(("objective", "cost", "epochs"), BUDGETS, ids=str)
     def test_thirty_evaluations(self, objective: Objective, cost: int, epochs: int) -> None:
         assert objective.evaluations(14) == cost
-        assert epochs_within(TrainingSettings(budget=30, epochs=999), objective, 14) == epochs
+        assert epochs_within(TrainingSettings(budget=30), objective, 14) == epochs
         assert epochs_within(TrainingSettings(budget=cost), objective, 14) == 1
         assert epochs_within(TrainingSettings(epochs=9), objective, 14) == 9
+
+    def test_one_length_only(self) -> None:
+        assert (TrainingSettings().epochs, TrainingSettings().budget) == (30, None)
+        assert TrainingSettings.from_mapping(TrainingSettings(budget=5).to_mapping()).epochs is None
+        with pytest.raises(InputError, match=r"got epochs 60 and budget 2; allowed: one of the two"):
+            TrainingSettings(epochs=60, budget=2)
+
+    @pytest.mark.parametrize("given", [{"epochs": True}, {"learning_rate": True}, {"nesterov": 1}])
+    def test_truth_values_are_no_numbers(self, given: dict[str, Any]) -> None:
+        with pytest.raises(
+            InputError, match=r"got (True; allowed: no truth value|1; allowed: true or false)"
+        ):
+            TrainingSettings(**given)
 
     @pytest.mark.parametrize(("objective", "cost"), [row[:2] for row in BUDGETS if row[1] > 1], ids=str)
     def test_too_small(self, objective: Objective, cost: int) -> None:

@@ -117,7 +117,7 @@ def _rich(title: str, part: Table) -> object:
     from rich.table import Table as RichTable
 
     shown = RichTable(title=escape(title), title_justify="left", title_style="bold", expand=False)
-    shown.add_column("run", overflow="fold")
+    shown.add_column("run", no_wrap=True)
     for group in part.groups:
         for column in group.columns:
             shown.add_column(escape(f"{group.title}\n{column}".strip()), justify="right", overflow="fold")

@@ -15,12 +15,16 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer epochs, inputs and samples.")] = False,
 ) -> None:
     """Train three ways at equal cost on handwritten digits, attack all, certify all, show one page."""
-    from heatproof.cli._terminal import bars, print_results, say
+    from heatproof.cli._terminal import bars, print_results, resumable, say
     from heatproof.errors import VerificationError
     from heatproof.runs.demo import QUICK, run_demo
 
     target = _free(out)
-    with bars() as stages:
+    onwards = (
+        "the same command (it begins again, in a new folder), "
+        f"or one run: heatproof train --resume {target}/NAME"
+    )
+    with resumable(onwards), bars() as stages:
         result = run_demo(target, QUICK if quick else (), stages, challenged=20 if quick else 40)
     print_results(result.contents)
     say(f"Certificates recomputed by the checker: {result.verified}, mismatches: {result.mismatches}.")

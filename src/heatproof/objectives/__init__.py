@@ -1,7 +1,7 @@
 """Training losses, one file each; each is its own settings and its own function."""
 
 from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field
 
@@ -28,5 +28,5 @@ ObjectiveSettings: TypeAlias = Annotated[
 
 def describe() -> Iterator[tuple[str, str]]:
     """Yield name and first line of each objective."""
-    for kind in (ConvectionDiffusion, GaussianAugmentation, Natural):
+    for kind in get_args(get_args(ObjectiveSettings)[0]):
         yield kind.model_fields["name"].default, (kind.__doc__ or "").strip().partition("\n")[0]

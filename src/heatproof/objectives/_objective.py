@@ -51,6 +51,11 @@ class Objective(Specification):
         """
         return None
 
+    def likely_knob(self, dimension: int) -> str:
+        """Say which setting of this objective most likely made training diverge; "" if none of them."""
+        del dimension
+        return ""
+
     @abstractmethod
     def __call__(
         self,

@@ -127,6 +127,16 @@ class ConvectionDiffusion(Objective):
             text = message("space_step", f"{self.space_step:g}", allowed, "Training may diverge.")
             warnings.warn(text, StabilityWarning, stacklevel=2)
 
+    def likely_knob(self, dimension: int) -> str:
+        """Name space_step where it is under the bound."""
+        bound = self.stable_space_step(dimension)
+        if self.chosen_space_step(dimension) >= bound * (1 - 1e-9):
+            return ""
+        return (
+            f"Most likely space_step = {self.space_step:g} is under the stability bound {bound:g}: "
+            "raise it, or leave it out."
+        )
+
     def __call__(
         self,
         model: nn.Module,

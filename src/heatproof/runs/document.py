@@ -23,13 +23,18 @@ _NAMED = ("data", "network", "objective")
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only; a key that stands twice is an error, where PyYAML takes the last one silently."""
+    """Plain values only: no key twice (PyYAML takes the last one silently), no merge keys.
+
+    Nested merge keys multiply before anything can count them: ten short lines would fill the memory.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Compose one mapping and look at its keys."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         keys = [(key.tag, str(key.value)) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = next((word for place, (tag, word) in enumerate(keys) if (tag, word) in keys[:place]), None)
+        if any(tag == "tag:yaml.org,2002:merge" for tag, _ in keys):
+            raise yaml.composer.ComposerError(None, None, "the merge key << is not taken", node.start_mark)
         if twice is not None:
             raise yaml.composer.ComposerError(None, None, f"the key {twice!r} stands twice", node.start_mark)
         return node

@@ -38,7 +38,7 @@ def train_run(
         require_tensorboard()
     data = load_data(config)
     shape = _shape(data)
-    config.objective.check(_build(config, shape, trust=trust), data.dimension)
+    _build(config, shape, trust=trust)
     folder = RunFolder.create(path, config, model=shape, data=data_identity(config, data))
     with folder.lock():
         try:

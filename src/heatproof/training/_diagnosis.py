@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heatproof.errors import DivergenceError
-from heatproof.objectives import ConvectionDiffusion, Objective
+from heatproof.objectives import Objective
 from heatproof.training._settings import TrainingSettings
 
 __all__ = ["divergence"]
@@ -21,13 +21,9 @@ def divergence(
 
 
 def _knob(objective: Objective, settings: TrainingSettings, dimension: int) -> str:
-    if isinstance(objective, ConvectionDiffusion):
-        bound = objective.stable_space_step(dimension)
-        if objective.chosen_space_step(dimension) < bound * (1 - 1e-9):
-            return (
-                f"Most likely space_step = {objective.space_step:g} is under the stability bound {bound:g}: "
-                "raise it, or leave it out."
-            )
+    own = objective.likely_knob(dimension)
+    if own:
+        return own
     if settings.gradient_clip is None:
         return (
             f"Most likely learning_rate = {settings.learning_rate:g} is too large without gradient_clip: "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from heatproof._check import message
 from heatproof._specification import Specification
@@ -14,18 +14,20 @@ from heatproof.objectives import Objective
 
 __all__ = ["TrainingSettings", "epochs_within", "learning_rate"]
 
+_EPOCHS = 30
+
 
 class TrainingSettings(Specification):
     """SGD with momentum, weight decay and a learning-rate schedule.
 
-    `epochs` counts passes over the training split. `budget`, if given, replaces it by equal cost: the
-    number of network evaluations (forward and backward) an input, which an objective that takes c of them
-    a step spends in budget/c epochs. `schedule` scales learning_rate by ½(1 + cos πp) (cosine), by
-    `decay` at each of the shares `milestones` of the training (step), or not (constant), after a linear
-    warm-up over the share `warmup`; p is the share that is done.
+    The length is one of two: `epochs` counts passes over the training split (30 if neither is given);
+    `budget` compares at equal cost: the number of network evaluations (forward and backward) an input,
+    which an objective that takes c of them a step spends in budget/c epochs. `schedule` scales
+    learning_rate by ½(1 + cos πp) (cosine), by `decay` at each of the shares `milestones` of the training
+    (step), or not (constant), after a linear warm-up over the share `warmup`; p is the share that is done.
     """
 
-    epochs: int = Field(30, ge=1)
+    epochs: int | None = Field(None, ge=1)
     budget: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(0.1, gt=0, le=1e9)
@@ -43,11 +45,26 @@ class TrainingSettings(Specification):
     checkpoint_every: int = Field(1, ge=1)
     tensorboard: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_length(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("epochs") is None and values.get("budget") is None:
+            return {**values, "epochs": _EPOCHS}
+        return values
+
+    @model_validator(mode="after")
+    def _check_length(self) -> Self:
+        if self.epochs is not None and self.budget is not None:
+            advice = "Set the other one to null."
+            got = f"epochs {self.epochs} and budget {self.budget}"
+            raise InputError(message("epochs or budget", got, "one of the two", advice), name="budget")
+        return self
+
 
 def epochs_within(settings: TrainingSettings, objective: Objective, dimension: int) -> int:
     """Return the number of epochs. Errors: `InputError` if the budget does not pay for one."""
     if settings.budget is None:
-        return settings.epochs
+        return settings.epochs or _EPOCHS
     cost = objective.evaluations(dimension)
     if settings.budget < cost:
         advice = f"One epoch of this objective costs {cost} evaluations an input."
