@@ -96,6 +96,22 @@ def test_models_that_couple_rows_are_refused_before_sampling(name: str) -> None:
         SmoothedPredictor(_coupled()[name], noise_std=0.5).certify(IMAGES)  # at the call
 
 
+def test_statistics_of_a_batch_that_a_single_row_does_not_have() -> None:
+    net = nn.Sequential(nn.BatchNorm1d(2, track_running_stats=False), nn.Linear(2, 2))
+    with pytest.raises(ModelError, match=r"^model: got ValueError .*takes a single row"):
+        certify(net, torch.zeros(3, 2), noise_std=0.5)
+
+
+def test_a_model_that_writes_every_answer_in_one_place() -> None:
+    plain, place = _net(nn.Identity()), torch.zeros(8, 3)
+
+    def model(x: Tensor) -> Tensor:
+        return place[: len(x)].copy_(plain(x - x.mean(dim=0)))
+
+    with pytest.raises(ModelError, match=COUPLED):
+        SmoothedPredictor(model, noise_std=0.5, batch_size=8).settings(IMAGES)
+
+
 def test_models_that_draw_are_refused() -> None:
     hidden = nn.Sequential(_net(nn.Identity()), nn.Dropout(0.5)).train()
     for model in (_Stochastic(), _function(hidden)):

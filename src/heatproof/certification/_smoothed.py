@@ -44,7 +44,7 @@ class SmoothedPredictor:
     Args:
         model: (B, *event) → (B, K) logits, a fixed function of each row: without randomness, and without
             regard to the other rows of the batch (normalisation by running statistics, never by those of
-            the batch). Few noisy rows are tried together and alone before anything is sampled. A module
+            the batch). A few noisy rows are tried together and alone before anything is sampled. A module
             is put in evaluation mode while it is used; a function (`lambda x: net(x)`) cannot be: call
             `net.eval()` first. It gets the lattice sum in float32, cast to float64, float16 or bfloat16
             where a module's first floating-point parameter is of that type; logits are read as float32.
