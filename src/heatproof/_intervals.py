@@ -29,6 +29,9 @@ class Interval:
     trials: int
     confidence: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.successes} of {self.trials})"
+
 
 def lower_bounds(successes: Int64[np.ndarray, " b"], trials: int, alpha: float) -> Float64[np.ndarray, " b"]:
     """Return, for each count, the p with P(Bin(trials, p) ≥ count) = α; 0 where the count is 0.

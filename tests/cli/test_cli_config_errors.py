@@ -70,7 +70,7 @@ def test_a_configuration_that_is_missing_a_folder_or_binary(
         ("training.epoch=3", "Did you mean 'epochs'?"),
         ("training.epochs=many", "training.epochs: got 'many'; allowed: a valid integer"),
         ("training.epochs=0", "training.epochs: got 0"),
-        ("training.epochs=", "training.epochs: got None"),
+        ("training.batch_size=", "training.batch_size: got None"),
         ("training=3", "training: got 3"),
         ("training.learning_rate=.nan", "training.learning_rate: got nan; allowed: a finite number"),
         ("training.budget=0", "training.budget: got 0"),

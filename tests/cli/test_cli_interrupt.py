@@ -25,6 +25,11 @@ CERTIFY = ("--estimation-samples", 40_000, "--limit", 40)
 TRAIN = ("--set", "training.epochs=60", "--set", "seed=3")
 
 
+def _hear_interrupts() -> None:
+    """A suite started in the background ignores Ctrl-C, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def _started(words: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
@@ -33,6 +38,7 @@ def _started(words: list[str], **options: Any) -> Iterator[subprocess.Popen[str]
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one signal handler, set before anything runs
         **options,
     )
     try:

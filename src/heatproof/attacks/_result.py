@@ -14,7 +14,7 @@ __all__ = ["AttackResult"]
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AttackResult:
     """One row for each attacked input; every point is inside the budget, found or not.
 
@@ -31,6 +31,12 @@ class AttackResult:
     label: Int64[Tensor, " batch"]
     norm: str
     radius: float
+
+    def __repr__(self) -> str:
+        return (
+            f"AttackResult({self.norm}, radius {self.radius:g}: natural accuracy {self.natural_accuracy}, "
+            f"robust accuracy {self.robust_accuracy})"
+        )
 
     @property
     def natural_accuracy(self) -> Interval:

@@ -11,7 +11,10 @@ __all__ = ["demo"]
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the three runs and the page.")] = Path("demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the runs and the page; demo, or demo-2, … if left out."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer epochs, inputs and samples.")] = False,
 ) -> None:
     """Train three ways at equal cost on handwritten digits, attack all, certify all, show one page."""
@@ -19,7 +22,8 @@ def demo(
     from heatproof.errors import VerificationError
     from heatproof.runs.demo import QUICK, run_demo
 
-    target = _free(out)
+    target = _free(Path("demo")) if out is None else _vacant(out)
+    say(f"Writing to {target}/")
     onwards = (
         "the same command (it begins again, in a new folder), "
         f"or one run: heatproof train --resume {target}/NAME"
@@ -32,6 +36,18 @@ def demo(
     say(f"Runs: {target}/*; picture: {result.picture}; page: {result.page}")
     if result.mismatches or result.refuted:
         raise VerificationError("demo: a certificate did not hold; see the lines above. Please report it.")
+
+
+def _vacant(out: Path) -> Path:
+    """Refuse a folder that holds something: nothing is overwritten."""
+    from heatproof._check import message
+    from heatproof.errors import RunFolderError
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunFolderError(
+            message(str(out), "a place that is taken", "a new folder", "Choose another --out.")
+        )
+    return out
 
 
 def _free(out: Path) -> Path:

@@ -93,14 +93,23 @@ def _guarded(arguments: list[str]) -> int:
 
 def _explain(error: BaseException) -> int:
     """Print what went wrong in one line and return the exit code."""
+    if _was_interrupted(error):
+        return _complain(str(error) if isinstance(error, Interrupted) else "interrupted", 130)
     if isinstance(error, _ClickError):
         place = error.ctx.command_path if getattr(error, "ctx", None) else "heatproof"
         return _complain(f"{error.format_message()} (see {place} --help)", 2)
     if isinstance(error, HeatproofError):
         return _complain(str(error), 2 if isinstance(error, InputError) else 1)
-    if isinstance(error, (Interrupted, KeyboardInterrupt, typer.Abort)):
-        return _complain(str(error) or "interrupted", 130)
     return _unexpected(error)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: caught half-way through an import, it comes out as another one."""
+    while error is not None:
+        if isinstance(error, (Interrupted, KeyboardInterrupt, typer.Abort)):
+            return True
+        error = error.__context__
+    return False
 
 
 def _unexpected(error: BaseException) -> int:

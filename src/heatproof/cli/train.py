@@ -62,7 +62,10 @@ def _tell(folder: RunFolder, path: Path, *, trust: bool) -> None:
     words = [f"{word} {last[key]:.4f}" for word, key in _SHOWN.items() if key in last]
     say(f"Trained {folder.config.name}: {', '.join(words) or 'done'}. Run folder: {path}")
     place = f"{shlex.quote(str(path))}{' --trust' if trust else ''}"
-    say("Next: " + "; ".join(f"heatproof {step} {place}" for step in ("attack", "certify", "report")))
+    config = folder.config
+    known = config.certify.noise_std is not None or config.objective.smoothing is not None
+    steps = ("attack", "certify" if known else "certify --noise-std 0.25", "report")
+    say("Next: " + "; ".join(f"heatproof {step} {place}" for step in steps))
 
 
 def _configuration(config: Path | None, preset: str | None, overrides: list[str]) -> RunConfig:

@@ -18,7 +18,7 @@ _IMAGE_AXES = 3
 _IMAGE_CHANNELS = (1, 3)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """The rows of one split.
 
@@ -33,6 +33,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self)} inputs of shape {tuple(self.x.shape[1:])})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -189,7 +189,10 @@ class ConvectionDiffusion(Objective):
 def _require_time(model: nn.Module) -> None:
     wrapped = getattr(model, "module", None)  # by DistributedDataParallel
     if not any(getattr(one, "time_conditioned", False) for one in (model, wrapped)):
-        advice = "Set time_conditioned on the network, or wrap it: heatproof.networks.TimeConditioned."
+        advice = (
+            "Set time_conditioned on the network; a module of your own, which must take one more feature or "
+            "channel (the time), becomes one by heatproof.networks.TimeConditioned(module)."
+        )
         got = f"{type(model).__name__} without time"
         raise InputError(
             message("model", got, "a time-conditioned model (model(x, t))", advice), name="model"

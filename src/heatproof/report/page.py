@@ -7,6 +7,7 @@ escaped; a content security policy with the hashes of the page's own scripts let
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
 import os
@@ -97,9 +98,11 @@ def write(contents: ReportContents, path: str | os.PathLike[str]) -> Path:
             os.fsync(stream.fileno())
         waiting.replace(target)
     except OSError as error:
-        raise StorageError(f"path: {target} cannot be written ({error.strerror}).") from error
+        advice = "Choose another file: --out on the command line."
+        raise StorageError(f"path: {target} cannot be written ({error.strerror}). {advice}") from error
     finally:
-        waiting.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            waiting.unlink(missing_ok=True)
     return target
 
 
