@@ -210,6 +210,8 @@ def test_whole_certificates_agree(make_settings: MakeSettings, votes: int, rest:
     )
     row = {
         "input": 3,
+        "target": one.target,
+        "one_pass": one.one_pass,
         "candidate": one.candidate,
         "abstained": int(one.abstained),
         "p_lower": one.p_lower,

@@ -132,7 +132,7 @@ def test_export_has_one_row_an_input(ending: str, run: Path, tmp_path: Path, hea
 
 def test_verify_lists_a_tampered_radius_and_ends_with_1(run: Path, heatproof: Runner, failed: Check) -> None:
     code, out, _ = heatproof("verify", run)
-    assert (code, out) == (0, "10 certificates recomputed, 0 mismatches\n")
+    assert (code, out) == (0, "10 certificates recomputed, 2 drawn again, 0 mismatches\n")
     one = _ask(run, "SELECT input FROM certificates WHERE abstained = 0 LIMIT 1")[0][0]
     _ask(run, f"UPDATE certificates SET radius_l2 = radius_l2 + 0.01 WHERE input = {one}")
     outcome = heatproof("verify", run)
@@ -187,7 +187,7 @@ def test_report_says_when_certification_has_not_ended(run: Path, heatproof: Runn
     _ask(run, "DELETE FROM certificates WHERE rowid IN (SELECT rowid FROM certificates LIMIT 3)")
     assert "Certification has not ended: 7 of 10 inputs so far." in _page(run, heatproof)
     code, out, _ = heatproof("verify", run)
-    assert (code, out) == (0, "7 certificates recomputed, 0 mismatches, 3 still to be certified\n")
+    assert (code, out) == (0, "7 certificates recomputed, 2 drawn again, 0 mismatches, 3 still to be certified\n")
 
 
 def test_report_refuses_what_cannot_be_compared(

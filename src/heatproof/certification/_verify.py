@@ -2,8 +2,9 @@
 
 It shares nothing with the certifier: it reads the SQLite file itself, sums binomial tails term by term
 (the certifier inverts the incomplete beta function), finds the bound by bisection, and takes Φ⁻¹ from the
-standard library. It proves that the radii follow from the counts, not that the counts were drawn honestly:
-for that, certify again with the same seed.
+standard library. It proves that the radii follow from the counts and the settings, not that the counts were
+drawn honestly, nor that labels are those of the data: `heatproof verify` compares those with the run's data
+and draws a few inputs again.
 """
 
 from __future__ import annotations
@@ -24,22 +25,30 @@ import numpy as np
 from heatproof._check import message
 from heatproof.errors import RunFolderError
 
-__all__ = ["Verification", "verify_store"]
+__all__ = ["UNREADABLE", "Verification", "read_store", "verify_rows", "verify_store"]
 
 FORMAT = 1
 _TOLERANCE = 1e-6
 _KNOWN = {"noise": "gaussian", "vote": "hard", "method": "clopper-pearson", "alpha_scope": "per input"}
 _POSITIVE = ("noise_std", "unit", "dimension", "estimation_samples", "selection_samples")
-_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError)
+_CLASSIFIERS = ("network", "equation")
+_OTHERS = ("classifier", "alpha", "seed", "grid_step", "classes", "model_fingerprint")
+_RESOLUTION = 2.0**-14
+UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+"""What reading a row can raise whose values are not what they should be."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How many certificates were checked, each mismatch in one line, and how many are still to be made."""
+    """How many certificates were checked, each mismatch in one line, and how many are still to be made.
+
+    `redrawn` is how many inputs' noise was drawn again; this module draws none.
+    """
 
     checked: int
     missing: int
     mismatches: tuple[str, ...]
+    redrawn: int = 0
 
 
 def verify_store(path: Path, model_fingerprint: str | None = None) -> Verification:
@@ -48,6 +57,14 @@ def verify_store(path: Path, model_fingerprint: str | None = None) -> Verificati
     Whatever is wrong inside a row or its settings, up to text where a number belongs, is a mismatch, not an
     error. Cost: about a millisecond for each distinct count. Errors: `RunFolderError` if the file is
     missing, of another format or no certificate store.
+    """
+    return verify_rows(*read_store(path), model_fingerprint)
+
+
+def read_store(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of both tables, certifications and certificates, as of one moment and as they are.
+
+    Errors: those of `verify_store`.
     """
     if not path.is_file():
         advice = "Make certificates first: heatproof certify RUN."
@@ -66,12 +83,15 @@ def verify_store(path: Path, model_fingerprint: str | None = None) -> Verificati
     if version != FORMAT:
         advice = "Use the version of heatproof that made it."
         raise RunFolderError(message(path.name, f"format {version}", f"format {FORMAT}", advice))
-    return _verify(certifications, certificates, model_fingerprint)
+    return certifications, certificates
 
 
-def _verify(
-    certifications: list[dict[str, Any]], certificates: list[dict[str, Any]], model_fingerprint: str | None
+def verify_rows(
+    certifications: list[dict[str, Any]],
+    certificates: list[dict[str, Any]],
+    model_fingerprint: str | None = None,
 ) -> Verification:
+    """Do what `verify_store` does, on rows that are read already."""
     mismatches: list[str] = []
     missing = 0
     rows: dict[object, list[dict[str, Any]]] = {one["id"]: [] for one in certifications}
@@ -83,13 +103,16 @@ def _verify(
     for one in certifications:
         where = f"certification {one['id']}"
         try:
-            settings, planned = json.loads(one["settings"]), set(json.loads(one["plan"])["index"])
+            settings, plan = json.loads(one["settings"]), json.loads(one["plan"])["index"]
+            planned, stored = set(plan), [row["input"] for row in rows[one["id"]]]
             faults = list(_settings_faults(settings, model_fingerprint))
-        except _UNREADABLE as error:
+            if len(planned) < len(plan) or len(set(stored)) < len(stored):
+                faults.append("an input is there more than once")
+        except UNREADABLE as error:
             mismatches.append(f"{where}: settings or plan cannot be read ({error!r})")
             continue
         mismatches += [f"{where}: {text}" for text in faults]
-        missing += len(planned - {row["input"] for row in rows[one["id"]]})
+        missing += len(planned - set(stored))
         for row in rows[one["id"]]:
             mismatches += [f"{where}, input {row['input']}: {text}" for text in _row(row, settings, planned)]
     return Verification(len(certificates), missing, tuple(mismatches))
@@ -98,7 +121,7 @@ def _verify(
 def _row(row: dict[str, Any], settings: dict[str, Any], planned: set[int]) -> list[str]:
     try:
         return list(_faults(row, settings, planned))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return [f"cannot be checked ({error!r})"]
 
 
@@ -113,6 +136,28 @@ def _settings_faults(settings: dict[str, Any], model_fingerprint: str | None) ->
             yield f"{name} is {settings[name]}, not positive"
     if model_fingerprint is not None and settings["model_fingerprint"] != model_fingerprint:
         yield "made with other weights than those in the run folder (fingerprints differ)"
+    yield from _other_faults(settings)
+
+
+def _other_faults(settings: dict[str, Any]) -> Iterator[str]:
+    """Yield what else is wrong: the kind of classifier, keys too many or too few, the lattice unit."""
+    if settings["classifier"] not in _CLASSIFIERS:
+        yield f"classifier is {settings['classifier']!r}, which this checker does not know"
+    names = {*_KNOWN, *_POSITIVE, *_OTHERS}
+    if set(settings) != names:
+        yield f"settings that do not belong, or are missing: {', '.join(sorted(set(settings) ^ names))}"
+    if all(0 < settings[name] < math.inf for name in ("noise_std", "unit")):
+        unit = _unit(settings["noise_std"], settings["grid_step"])
+        if not math.isclose(settings["unit"], unit, rel_tol=1e-12):
+            yield f"unit is {settings['unit']!r}, but noise_std and grid_step make it {unit!r}"
+
+
+def _unit(noise_std: float, grid_step: float | None) -> float:
+    """Return the lattice unit: 2⁻¹⁴ of the noise, or the grid halved until it is as fine."""
+    finest = noise_std * _RESOLUTION
+    if grid_step is None or grid_step < finest:
+        return finest
+    return float(grid_step / 2 ** math.ceil(math.log2(grid_step / finest)))
 
 
 def _faults(row: dict[str, Any], settings: dict[str, Any], planned: set[int]) -> Iterator[str]:
@@ -120,6 +165,10 @@ def _faults(row: dict[str, Any], settings: dict[str, Any], planned: set[int]) ->
     selection, estimation = json.loads(row["selection_counts"]), json.loads(row["estimation_counts"])
     if row["input"] not in planned:
         yield "is not among the planned inputs"
+    for name in ("target", "one_pass"):
+        label = row[name]
+        if label is not None and not (type(label) is int and 0 <= label < settings["classes"]):
+            yield f"{name} is {label!r}, not one of {settings['classes']} classes"
     for name, counts in (("selection", selection), ("estimation", estimation)):
         whole = all(type(count) is int and count >= 0 for count in counts)
         if not whole or len(counts) != settings["classes"]:

@@ -14,9 +14,6 @@ from heatproof.certification import (
     Certificate,
     CertificateStore,
     SmoothedPredictor,
-    Verification,
-    fingerprint,
-    verify_store,
 )
 from heatproof.certification._store import Certification
 from heatproof.data import DataSet, Split
@@ -24,7 +21,7 @@ from heatproof.errors import InputError
 from heatproof.runs.config import CertifySettings
 from heatproof.runs.folder import RunFolder
 
-__all__ = ["CertifiedRun", "certifiable", "certify_run", "newest_certification", "verify_run"]
+__all__ = ["CertifiedRun", "certifiable", "certify_run", "newest_certification"]
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,6 @@ def newest_certification(
             if found and certification.settings.model_fingerprint == model_fingerprint:
                 return certification, found
     return None
-
-
-def verify_run(folder: RunFolder, model: nn.Module) -> Verification:
-    """Recompute every stored radius with the independent checker, and compare the model's fingerprint."""
-    return verify_store(folder.certificates, fingerprint(model))
 
 
 def _add(

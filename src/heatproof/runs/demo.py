@@ -16,7 +16,7 @@ from heatproof.report.contents import ReportContents
 from heatproof.report.page import write
 from heatproof.report.picture import picture
 from heatproof.runs.attack import attack_run, challenge_run
-from heatproof.runs.certify import certify_run, verify_run
+from heatproof.runs.certify import certify_run
 from heatproof.runs.config import RunConfig
 from heatproof.runs.contents import collect
 from heatproof.runs.document import apply_overrides
@@ -24,6 +24,7 @@ from heatproof.runs.folder import RunFolder
 from heatproof.runs.identity import load_data
 from heatproof.runs.presets import preset
 from heatproof.runs.training import load_model, train_run
+from heatproof.runs.verify import verify_run
 
 __all__ = ["DEMO", "QUICK", "DemoResult", "Stages", "run_demo"]
 
@@ -105,4 +106,4 @@ def _measure(config: RunConfig, path: Path, data: DataSet, stages: Stages, chall
     certify_run(folder, model, data, config.certify, progress=stages(f"{config.name}: certify"))
     progress = stages(f"{config.name}: attack certificates")
     broken = challenge_run(folder, model, data, limit=challenged, progress=progress)
-    return _Measured(folder, model, broken, verify_run(folder, model))
+    return _Measured(folder, model, broken, verify_run(folder, model, data, redraw=2))

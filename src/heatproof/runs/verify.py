@@ -1,0 +1,216 @@
+"""Verify a certified run: what its store says against itself, the data, the network and noise drawn again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from heatproof._check import check_whole
+from heatproof.certification import CertificationSettings, SmoothedPredictor, Verification, fingerprint
+from heatproof.certification._model import checked_logits, device_of, evaluating
+from heatproof.certification._verify import UNREADABLE, read_store, verify_rows
+from heatproof.data import DataSet, Split
+from heatproof.errors import HeatproofError, InputError
+from heatproof.runs.folder import RunFolder
+
+__all__ = ["verify_run"]
+
+_BATCH = 2048
+_RESOLUTION = 2.0**-14
+_TIE = 1e-4
+_FREE_VOTES = 2
+_FREE_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class _Certified:
+    """One certification: its readable settings, its rows, and the split row of each known input."""
+
+    where: str
+    settings: CertificationSettings
+    plan: list[int]
+    rows: list[dict[str, Any]]
+    split: Split
+    places: dict[int, int]
+
+    def inputs(self, rows: list[dict[str, Any]]) -> Tensor:
+        """Return the inputs x of some rows."""
+        return self.split.x[[self.places[row["input"]] for row in rows]]
+
+
+def verify_run(folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: int = 2) -> Verification:
+    """Check every stored certificate against itself, the data and the network; draw some noise again.
+
+    All rows: what `verify_store` recomputes, with the fingerprint of the weights; dimension, classes and
+    grid_step against the data; each planned input against its split; target against the label; rounding,
+    recomputed from x; one_pass against a forward pass (another class only within 10⁻⁴ of the top logit);
+    noise_std of an equation against the objective. `redraw` inputs of each certification, spread over it,
+    are sampled again with the same seed; each count may differ by 2 votes or 0.1 % of n, where that is more,
+    as ties of floating point fall differently in other batches.
+
+    Not checked: counts that were not drawn again, and whether inputs are missing that were cut out together
+    with their place in the plan. Cost: a forward pass an input, and n + n₀ of them an input drawn again.
+    Errors: those of `verify_store`; `InputError` for a negative `redraw`; `ModelError`.
+    """
+    check_whole("redraw", redraw, at_least=0)
+    weights = fingerprint(model)
+    certifications, certificates = read_store(folder.certificates)
+    result = verify_rows(certifications, certificates, weights)
+    mismatches, redrawn = list(result.mismatches), 0
+    for one in certifications:
+        rows = [row for row in certificates if row["certification"] == one["id"]]
+        try:
+            certified = _read(one, rows, data)
+        except (*UNREADABLE, HeatproofError) as error:
+            text = " ".join(str(error).split())[:200]
+            mismatches.append(f"certification {one['id']}: not settings and plan of this data ({text})")
+            continue
+        mismatches += _against_run(certified, folder, model, data)
+        mismatches += _against_data(certified)
+        if certified.settings.model_fingerprint == weights:
+            chosen = _spread(_known(certified), redraw)
+            mismatches += _against_network(certified, model)
+            mismatches += _against_noise(certified, chosen, model, data)
+            redrawn += len(chosen)
+    return replace(result, mismatches=tuple(mismatches), redrawn=redrawn)
+
+
+def _read(one: dict[str, Any], rows: list[dict[str, Any]], data: DataSet) -> _Certified:
+    settings = CertificationSettings.from_mapping(json.loads(one["settings"]))
+    plan = json.loads(one["plan"])
+    if plan["split"] not in {"train", "validation", "test"}:
+        raise ValueError(f"split {plan['split']!r}")
+    split: Split = getattr(data, plan["split"])
+    places = {int(index): place for place, index in enumerate(split.index)}
+    return _Certified(f"certification {one['id']}", settings, list(plan["index"]), rows, split, places)
+
+
+def _known(certified: _Certified) -> list[dict[str, Any]]:
+    """Return the rows whose input is in the data, in the order of the inputs."""
+    known = [row for row in certified.rows if row["input"] in certified.places]
+    return sorted(known, key=lambda row: int(row["input"]))
+
+
+def _against_run(certified: _Certified, folder: RunFolder, model: nn.Module, data: DataSet) -> Iterator[str]:
+    """Yield settings that are not those of this data, network and objective; inputs that are not there."""
+    settings, where = certified.settings, certified.where
+    step = data.grid_step
+    if step is not None and step < settings.noise_std * _RESOLUTION:
+        step = None  # finer than the lattice: no grid to speak of
+    expected = {"dimension": data.dimension, "classes": data.classes, "grid_step": step}
+    for name, value in expected.items():
+        if getattr(settings, name) != value:
+            yield f"{where}: {name} is {getattr(settings, name)!r}, that of the data is {value!r}"
+    absent = [index for index in certified.plan if index not in certified.places]
+    if absent:
+        yield f"{where}: {len(absent)} planned inputs are not in their split, the first is {absent[0]!r}"
+    if settings.classifier != "equation":
+        return
+    if not getattr(model, "time_conditioned", False):
+        yield f"{where}: classifier is 'equation', but the network knows no time"
+    own = folder.config.objective.equation_noise_std
+    if own is not None and not math.isclose(settings.noise_std, own, rel_tol=1e-6):
+        yield f"{where}: noise_std is {settings.noise_std!r}, that of the equation is {own!r}"
+
+
+def _against_data(certified: _Certified) -> Iterator[str]:
+    """Yield rows whose target is not the label, or whose rounding is not that of the input."""
+    for row in certified.rows:
+        where = f"{certified.where}, input {row['input']}"
+        place = certified.places.get(row["input"])
+        if place is None:
+            yield f"{where}: is not in its split"
+            continue
+        label = int(certified.split.y[place])
+        if row["target"] != label:
+            yield f"{where}: target is {row['target']!r}, the label is {label}"
+        x = certified.split.x[place].numpy().astype(np.float64).ravel()
+        expected = _rounding(x, certified.settings.unit, certified.settings.grid_step)
+        try:
+            same = abs(row["rounding"] - expected) <= 1e-9 + 1e-6 * expected
+        except TypeError:
+            same = False
+        if not same:
+            yield f"{where}: rounding is stored as {row['rounding']!r}, recomputed {expected!r}"
+
+
+def _rounding(x: np.ndarray, unit: float, grid_step: float | None) -> float:
+    """Return ‖x − nearest lattice point‖₂ + ½√d·unit; float32 of a grid point counts as that point."""
+    with np.errstate(all="ignore"):
+        off = x - np.round(x / unit) * unit
+        if grid_step is not None:
+            off[np.float32(np.round(x / grid_step) * grid_step) == x] = 0.0
+        return float(np.sqrt(np.sum(off**2)) + 0.5 * math.sqrt(x.size) * unit)
+
+
+def _against_network(certified: _Certified, model: nn.Module) -> Iterator[str]:
+    """Yield rows whose one_pass is not the class of a forward pass."""
+    rows = _known(certified)
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        with evaluating(model):
+            logits = checked_logits(model, certified.inputs(part), device_of(model), None).cpu()
+        for row, values in zip(part, logits.tolist(), strict=True):
+            said = row["one_pass"]
+            fits = type(said) is int and 0 <= said < len(values)
+            if not fits or max(values) - values[said] >= _TIE:
+                label = values.index(max(values))
+                where = f"{certified.where}, input {row['input']}"
+                yield f"{where}: one_pass is {said!r}, the network says {label}"
+
+
+def _spread(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return `count` rows (all, where there are fewer) in the middles of as many equal parts."""
+    count = min(count, len(rows))
+    return [rows[(2 * part + 1) * len(rows) // (2 * count)] for part in range(count)]
+
+
+def _against_noise(
+    certified: _Certified, rows: list[dict[str, Any]], model: nn.Module, data: DataSet
+) -> Iterator[str]:
+    """Yield rows whose counts are not those of noise drawn again with the same settings."""
+    if not rows:
+        return
+    settings, x = certified.settings, certified.inputs(rows)
+    try:
+        predictor = SmoothedPredictor(
+            model,
+            noise_std=settings.noise_std,
+            classifier=settings.classifier,
+            grid_step=data.grid_step,
+            seed=settings.seed,
+            batch_size=_BATCH,
+        )
+        again = predictor.settings(
+            x,
+            alpha=settings.alpha,
+            estimation_samples=settings.estimation_samples,
+            selection_samples=settings.selection_samples,
+        )
+        drawn = list(predictor.certify(x, again, index=torch.tensor([row["input"] for row in rows])))
+    except InputError as error:
+        yield f"{certified.where}: cannot be drawn again ({error})"
+        return
+    for row, one in zip(rows, drawn, strict=True):
+        counts = {"selection": one.selection_counts, "estimation": one.estimation_counts}
+        for stage, found in counts.items():
+            if not _agree(row[f"{stage}_counts"], found):
+                text = f"{stage} counts are stored as {row[f'{stage}_counts']}, drawn again {list(found)}"
+                yield f"{certified.where}, input {row['input']}: {text}"
+
+
+def _agree(stored: str, found: tuple[int, ...]) -> bool:
+    free = max(_FREE_VOTES, _FREE_SHARE * sum(found))
+    try:
+        counts = json.loads(stored)
+        pairs = zip(counts, found, strict=True)
+        return all(abs(before - now) <= free for before, now in pairs)
+    except UNREADABLE:
+        return False
