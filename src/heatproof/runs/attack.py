@@ -18,7 +18,7 @@ from heatproof.certification._store import Certification
 from heatproof.data import DataSet, Split
 from heatproof.errors import RunFolderError
 from heatproof.networks import at_time
-from heatproof.runs.certify import newest_certification
+from heatproof.runs.certify import main_certification
 from heatproof.runs.config import AttackSettings
 from heatproof.runs.files import write_atomically
 from heatproof.runs.folder import RunFolder
@@ -50,8 +50,8 @@ def attack_run(
 ) -> list[AttackResult]:
     """Attack the one-pass network at every radius of the settings and write attacks.parquet.
 
-    Rows of the same norm, radius, split and attack are replaced, all others are kept. The folder is held all
-    the while, so that nothing can be in the way when the result is there.
+    Rows of the same input, norm, radius, attack and seed are replaced, all others are kept. The folder is
+    held all the while, so that nothing can be in the way when the result is there.
     """
     chosen = settings.choose(getattr(data, settings.split))
     with folder.lock():
@@ -88,7 +88,7 @@ def challenge_run(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> BrokenCertificates:
-    """Attack the newest certificates of these weights inside their radii; record how many were refuted.
+    """Attack the main certificates of these weights inside their radii; record how many were refuted.
 
     The attack is adapted to the smoothed classifier and keeps to no box, as a certificate holds in the whole
     space; a true certificate counts as refuted with probability at most 10⁻⁶. Errors: `RunFolderError` if
@@ -141,11 +141,11 @@ def read_attacks(folder: RunFolder) -> list[dict[str, Any]]:
 def _certified(
     folder: RunFolder, model: nn.Module, data: DataSet, limit: int | None
 ) -> tuple[Certification, list[Certificate], Split]:
-    """Return the newest certificates that answer, and their inputs with the certified labels as y."""
-    newest = newest_certification(folder, fingerprint(model))
+    """Return the main certificates that answer, and their inputs with the certified labels as y."""
+    newest = main_certification(folder, fingerprint(model))
     found = [one for one in newest[1] if not one.abstained][:limit] if newest else []
     if newest is None or not found:
-        got = "no certificates that answer, of the weights that are here,"
+        got = "no certificate of these weights that answers"
         advice = f"Make them: heatproof certify {shlex.quote(str(folder.path))}."
         raise RunFolderError(message(str(folder.path), got, "a certified run", advice))
     split = getattr(data, newest[0].split)
@@ -186,4 +186,4 @@ def _write(folder: RunFolder, earlier: list[dict[str, Any]], rows: list[dict[str
 
 
 def _kind(row: dict[str, Any]) -> tuple[object, ...]:
-    return row["norm"], row["radius"], row["attack"], row["split"]
+    return tuple(row[key] for key in ("norm", "radius", "attack", "split", "seed", "input"))

@@ -21,7 +21,7 @@ from heatproof.errors import InputError
 from heatproof.runs.config import CertifySettings
 from heatproof.runs.folder import RunFolder
 
-__all__ = ["CertifiedRun", "certifiable", "certify_run", "newest_certification"]
+__all__ = ["CertifiedRun", "certifiable", "certify_run", "main_certification"]
 
 
 @dataclass(frozen=True)
@@ -86,23 +86,28 @@ def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) 
         got = f"nothing, and the objective {folder.config.objective.name} knows none"
         advice = "Pass --noise-std, for example --noise-std 0.25."
         raise InputError(message("noise_std", got, "a number > 0", advice), name="noise_std")
-    if settings.noise_std is None and getattr(model, "noise_std", None) is None:
+    if settings.noise_std is None and (not timed or getattr(model, "noise_std", None) is None):
         return settings.model_copy(update={"noise_std": own})
     return settings
 
 
-def newest_certification(
+def main_certification(
     folder: RunFolder, model_fingerprint: str
 ) -> tuple[Certification, list[Certificate]] | None:
-    """Return the newest certification of these weights that has any certificate, and what it has."""
+    """Return the certification of these weights with the most certificates, the newest of equals.
+
+    So a small trial after a large certification does not hide it. None where there is no certificate.
+    """
     if not folder.certificates.is_file():
         return None
     with CertificateStore(folder.certificates, read_only=True) as store:
-        for certification in reversed(store.certifications()):
-            found = store.stored(certification)
-            if found and certification.settings.model_fingerprint == model_fingerprint:
-                return certification, found
-    return None
+        held = [
+            (one, store.stored(one))
+            for one in store.certifications()
+            if one.settings.model_fingerprint == model_fingerprint
+        ]
+    full = [pair for pair in held if pair[1]]
+    return max(full, key=lambda pair: (len(pair[1]), pair[0].id)) if full else None
 
 
 def _add(

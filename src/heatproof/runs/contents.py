@@ -29,7 +29,7 @@ from heatproof.report.contents import (
     RunContents,
 )
 from heatproof.runs.attack import read_attacks
-from heatproof.runs.certify import newest_certification
+from heatproof.runs.certify import main_certification
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.metrics import read_metrics
 from heatproof.runs.state import Challenge
@@ -108,7 +108,7 @@ def _data_words(folder: RunFolder) -> str:
 
 def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
     config, state = folder.config, folder.state
-    newest = newest_certification(folder, fingerprint(model))
+    newest = main_certification(folder, fingerprint(model))
     certificates = newest[1] if newest else []
     settings = newest[0].settings if newest else None
     attacked = _attacked(read_attacks(folder))
