@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -24,6 +25,7 @@ from heatproof.certification import (
     verify_store,
 )
 from heatproof.errors import RunFolderError
+from heatproof.noise import Lattice
 
 MakeSettings = Callable[..., CertificationSettings]
 
@@ -77,6 +79,11 @@ TAMPERED = {
     "cannot be checked (": "rounding = 'none'",
     "abstained is 'no'": "abstained = 'no'",
     "is not among the planned inputs": "input = 5",
+    "target is 3, not one of 3 classes": "target = 3",
+    "target is -1": "target = -1",
+    "one_pass is 3, not one of": "one_pass = 3",
+    "one_pass is 0.5": "one_pass = 0.5",
+    "cannot be checked (RecursionError": f"estimation_counts = '{200_000 * '['}'",
 }
 
 
@@ -101,6 +108,14 @@ def test_each_field_of_a_row(filled: Path, words: str, change: str) -> None:
         ({"noise_std": 0}, "noise_std is 0, not positive"),
         ({"unit": 0.0}, "unit is 0.0, not positive"),
         ({"unit": 0.01}, "rounding"),
+        ({"unit": 1e-30}, "unit is 1e-30, but noise_std and grid_step make it 3.0517578125e-05"),
+        ({"unit": 0.5 / 2**14 * (1 + 1e-9)}, "noise_std and grid_step make it"),
+        ({"grid_step": 0.75}, "make it 2.288818359375e-05"),
+        ({"grid_step": math.inf}, "cannot be read (OverflowError"),
+        ({"classifier": "both"}, "classifier is 'both', which this checker does not know"),
+        ({"colour": "red"}, "do not belong, or are missing: colour"),
+        ({"seed": "DELETE"}, "do not belong, or are missing: seed"),
+        ({"classes": 1}, "target is 2, not one of 1 classes"),
         ({"dimension": 9}, "radius_linf"),
         ({"classes": 4}, "not 4 whole numbers"),
         ({"estimation_samples": 99}, "add up to 100, not 99"),
@@ -131,6 +146,31 @@ def test_the_fingerprint(filled: Path) -> None:
 def test_settings_or_plan_that_cannot_be_read(filled: Path, column: str, text: str) -> None:
     _execute(filled, f"UPDATE certifications SET {column} = '{text}'")
     assert any("cannot be read" in line for line in verify_store(filled).mismatches)
+
+
+@pytest.mark.parametrize("column", ["settings", "plan"])
+def test_settings_or_plan_nested_too_deep(filled: Path, column: str) -> None:
+    _execute(filled, f"UPDATE certifications SET {column} = '{200_000 * '['}'")
+    assert any("cannot be read (RecursionError" in line for line in verify_store(filled).mismatches)
+
+
+def test_an_unknown_target_is_no_mismatch(filled: Path) -> None:
+    _execute(filled, "UPDATE certificates SET target = NULL, one_pass = NULL")
+    assert verify_store(filled).mismatches == ()
+
+
+@pytest.mark.parametrize("index", [0, 50])
+def test_an_input_planned_twice(filled: Path, index: int) -> None:
+    plan = json.dumps({"split": "test", "index": [0, 10, 20, 30, 40, 50, index]})
+    _execute(filled, f"UPDATE certifications SET plan = '{plan}'")
+    assert verify_store(filled).mismatches == ("certification 1: an input is there more than once",)
+
+
+@given(noise_std=st.floats(1e-6, 1e6), grid_step=st.none() | st.floats(1e-9, 1e6))
+def test_its_unit_agrees_with_the_certifier_s(noise_std: float, grid_step: float | None) -> None:
+    assert checker._unit(noise_std, grid_step) == pytest.approx(
+        Lattice.for_noise(noise_std, grid_step).unit, rel=1e-12
+    )
 
 
 def test_deleted_settings_and_stray_rows(filled: Path) -> None:

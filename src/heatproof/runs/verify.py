@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from heatproof._check import check_whole
-from heatproof.certification import CertificationSettings, SmoothedPredictor, Verification, fingerprint
+from heatproof.certification import (
+    Certificate,
+    CertificationSettings,
+    SmoothedPredictor,
+    Verification,
+    fingerprint,
+)
 from heatproof.certification._model import checked_logits, device_of, evaluating
 from heatproof.certification._verify import UNREADABLE, read_store, verify_rows
 from heatproof.data import DataSet, Split
@@ -53,7 +59,8 @@ def verify_run(folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: in
     recomputed from x; one_pass against a forward pass (another class only within 10⁻⁴ of the top logit);
     noise_std of an equation against the objective. `redraw` inputs of each certification, spread over it,
     are sampled again with the same seed; each count may differ by 2 votes or 0.1 % of n, where that is more,
-    as ties of floating point fall differently in other batches.
+    as ties of floating point fall differently in other batches. Where the weights are others, nothing is
+    compared with the network.
 
     Not checked: counts that were not drawn again, and whether inputs are missing that were cut out together
     with their place in the plan. Cost: a forward pass an input, and n + n₀ of them an input drawn again.
@@ -75,10 +82,11 @@ def verify_run(folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: in
         mismatches += _against_run(certified, folder, model, data)
         mismatches += _against_data(certified)
         if certified.settings.model_fingerprint == weights:
-            chosen = _spread(_known(certified), redraw)
             mismatches += _against_network(certified, model)
-            mismatches += _against_noise(certified, chosen, model, data)
-            redrawn += len(chosen)
+            chosen = _spread([row for row in _known(certified) if _adds_up(row, certified.settings)], redraw)
+            drawn, faults = _against_noise(certified, chosen, model, data)
+            mismatches += faults
+            redrawn += drawn
     return replace(result, mismatches=tuple(mismatches), redrawn=redrawn)
 
 
@@ -134,7 +142,7 @@ def _against_data(certified: _Certified) -> Iterator[str]:
         x = certified.split.x[place].numpy().astype(np.float64).ravel()
         expected = _rounding(x, certified.settings.unit, certified.settings.grid_step)
         try:
-            same = abs(row["rounding"] - expected) <= 1e-9 + 1e-6 * expected
+            same = abs(row["rounding"] - expected) <= 1e-9 * certified.settings.noise_std + 1e-6 * expected
         except TypeError:
             same = False
         if not same:
@@ -172,38 +180,54 @@ def _spread(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     return [rows[(2 * part + 1) * len(rows) // (2 * count)] for part in range(count)]
 
 
+def _adds_up(row: dict[str, Any], settings: CertificationSettings) -> bool:
+    """Whether the counts are of as many draws as the settings say: only then is drawing worth its cost."""
+    wanted = {"selection": settings.selection_samples, "estimation": settings.estimation_samples}
+    try:
+        return all(sum(json.loads(row[f"{stage}_counts"])) == count for stage, count in wanted.items())
+    except UNREADABLE:
+        return False
+
+
 def _against_noise(
     certified: _Certified, rows: list[dict[str, Any]], model: nn.Module, data: DataSet
-) -> Iterator[str]:
-    """Yield rows whose counts are not those of noise drawn again with the same settings."""
+) -> tuple[int, list[str]]:
+    """Return how many rows were drawn again, and which counts are not those of the noise drawn again."""
+    faults: list[str] = []
     if not rows:
-        return
-    settings, x = certified.settings, certified.inputs(rows)
+        return 0, faults
     try:
-        predictor = SmoothedPredictor(
-            model,
-            noise_std=settings.noise_std,
-            classifier=settings.classifier,
-            grid_step=data.grid_step,
-            seed=settings.seed,
-            batch_size=_BATCH,
-        )
-        again = predictor.settings(
-            x,
-            alpha=settings.alpha,
-            estimation_samples=settings.estimation_samples,
-            selection_samples=settings.selection_samples,
-        )
-        drawn = list(predictor.certify(x, again, index=torch.tensor([row["input"] for row in rows])))
+        drawn = _draw(certified, rows, model, data)
     except InputError as error:
-        yield f"{certified.where}: cannot be drawn again ({error})"
-        return
+        return 0, [f"{certified.where}: cannot be drawn again ({error})"]
     for row, one in zip(rows, drawn, strict=True):
-        counts = {"selection": one.selection_counts, "estimation": one.estimation_counts}
-        for stage, found in counts.items():
-            if not _agree(row[f"{stage}_counts"], found):
-                text = f"{stage} counts are stored as {row[f'{stage}_counts']}, drawn again {list(found)}"
-                yield f"{certified.where}, input {row['input']}: {text}"
+        where = f"{certified.where}, input {row['input']}"
+        for stage in ("selection", "estimation"):
+            stored, found = row[f"{stage}_counts"], getattr(one, f"{stage}_counts")
+            if not _agree(stored, found):
+                faults.append(f"{where}: {stage} counts are stored as {stored}, drawn again {list(found)}")
+    return len(rows), faults
+
+
+def _draw(
+    certified: _Certified, rows: list[dict[str, Any]], model: nn.Module, data: DataSet
+) -> list[Certificate]:
+    settings, x = certified.settings, certified.inputs(rows)
+    predictor = SmoothedPredictor(
+        model,
+        noise_std=settings.noise_std,
+        classifier=settings.classifier,
+        grid_step=data.grid_step,
+        seed=settings.seed,
+        batch_size=_BATCH,
+    )
+    own = predictor.settings(
+        x,
+        alpha=settings.alpha,
+        estimation_samples=settings.estimation_samples,
+        selection_samples=settings.selection_samples,
+    )
+    return list(predictor.certify(x, own, index=torch.tensor([int(row["input"]) for row in rows])))
 
 
 def _agree(stored: str, found: tuple[int, ...]) -> bool:
