@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from heatproof._check import check_labels, check_number, check_whole
@@ -99,18 +99,19 @@ class _Vote:
     def against(self, samples: int) -> Tensor:
         """Return the number of votes, of `samples`, for another class (batch,) int64."""
         count = torch.zeros_like(self.label)
+        codes = self.lattice.codes(self.points).cpu()
         for chunk in range(-(-samples // CHUNK)):
-            count += self._chunk(chunk, min(CHUNK, samples - chunk * CHUNK))
+            count += self._chunk(codes, chunk, min(CHUNK, samples - chunk * CHUNK))
         return count
 
-    def _chunk(self, chunk: int, wanted: int) -> Tensor:
+    def _chunk(self, codes: Float64[Tensor, "batch *event"], chunk: int, wanted: int) -> Tensor:
         event, seed = self.points.shape[1:], self.keys.seed
         noisy = torch.stack(
             [
                 self.lattice.add_noise(
-                    codes, normals(event, seed, one, Stage.JUDGEMENT, chunk)[:wanted], self.noise_std
+                    code, normals(event, seed, one, Stage.JUDGEMENT, chunk)[:wanted], self.noise_std
                 )
-                for one, codes in zip(self.keys.index, self.lattice.codes(self.points).cpu(), strict=True)
+                for one, code in zip(self.keys.index, codes, strict=True)
             ]
         ).to(self.points)  # (batch, wanted, *event)
         votes = self.model(noisy.flatten(0, 1)).argmax(dim=1).unflatten(0, noisy.shape[:2])

@@ -62,7 +62,7 @@ def _options(
 
 def run() -> None:
     """Run the command line and leave the process with its exit code."""
-    # OpenMP threads that spin while they wait stall a busy machine (20 times slower, measured); before torch.
+    # OpenMP threads that spin while they wait stall a busy machine; before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     _make_streams_safe()

@@ -20,6 +20,7 @@ from heatproof.runs.certify import certify_run
 from heatproof.runs.config import RunConfig
 from heatproof.runs.contents import collect
 from heatproof.runs.document import apply_overrides
+from heatproof.runs.files import write_atomically
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.identity import load_data
 from heatproof.runs.presets import preset
@@ -86,7 +87,7 @@ def run_demo(out: Path, overrides: tuple[str, ...], stages: Stages, *, challenge
         write(collect([pair], data, title=pair[0].config.name), pair[0].report)
     contents = collect(pairs, data, title="heatproof demo: handwritten digits")
     image = out / "report.png"
-    image.write_bytes(picture(contents))
+    write_atomically(image, picture(contents))
     return DemoResult(
         contents=contents,
         page=write(contents, out / "report.html"),
