@@ -20,6 +20,7 @@ FLOORS: dict[str, int] = {
     "_intervals": 0,
     "equation": 1,
     "noise": 1,
+    "statistics": 1,
     "data": 2,
     "networks": 3,
     "attacks": 3,
@@ -28,7 +29,8 @@ FLOORS: dict[str, int] = {
     "training": 5,
     "report": 6,
     "runs": 7,
-    "cli": 8,
+    "studies": 8,
+    "cli": 9,
 }
 
 

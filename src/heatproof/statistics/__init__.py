@@ -1,0 +1,1 @@
+"""Bounds, stopping rules and their exact audit; knows nothing of models."""
