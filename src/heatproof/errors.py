@@ -14,7 +14,9 @@ __all__ = [
     "GradientMaskingWarning",
     "HeatproofError",
     "InputError",
+    "LipschitzError",
     "ModelError",
+    "NoiseWarning",
     "RunFolderError",
     "StabilityWarning",
     "StorageError",
@@ -49,6 +51,10 @@ class DataError(InputError):
 
 class ModelError(InputError):
     """A model does not keep the contract (B, *event) -> (B, K) finite logits."""
+
+
+class LipschitzError(ModelError):
+    """No proved Lipschitz bound is known for a module; the message names it."""
 
 
 class RunFolderError(InputError):
@@ -86,3 +92,7 @@ class StabilityWarning(UserWarning):
 
 class GradientMaskingWarning(UserWarning):
     """Gradients vanish at most inputs, so an attack that follows them says nothing of robustness."""
+
+
+class NoiseWarning(UserWarning):
+    """The model's answers do not survive the noise, so few of them can be certified."""

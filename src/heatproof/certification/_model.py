@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from heatproof._check import message
 from heatproof._types import Classifier
+from heatproof.certification._suspects import batch_module, random_module
 from heatproof.errors import HeatproofError, ModelError
 
 __all__ = [
@@ -171,12 +172,18 @@ def check_rows(model: Classifier, x: Float[Tensor, "rows *event"], classes: int)
     if _apart(together, logits(x), allowed):
         got = "a model that answers the same batch differently when asked again"
         advice = "Switch off dropout and other randomness: call eval() on every module inside a function."
+        advice = _because(random_module(model)) + advice
         raise ModelError(message("model", got, "a fixed function of each row", advice), name="model")
     alone = torch.cat([logits(row) for row in x.split(1)])
     if _apart(together, logits(x.flip(0)).flip(0), allowed) or _apart(together, alone, allowed):
         got = "a model whose answer for one input depends on the others in its batch"
         advice = "Use running statistics in normalisation, or call eval() on a module inside a function."
+        advice = _because(batch_module(model)) + advice
         raise ModelError(message("model", got, "a function of each row", advice), name="model")
+
+
+def _because(module: str) -> str:
+    return f"Most likely because of {module}. " if module else ""
 
 
 def _tolerance(model: Classifier, logits: Tensor) -> float:
