@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "noise": 1,
     "statistics": 1,
     "data": 2,
+    "lipschitz": 2,
     "networks": 3,
     "attacks": 3,
     "certification": 3,
