@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from heatproof._types import Classifier
 from heatproof.attacks import attack_smoothed, break_certificates, judge_smoothed
 from heatproof.errors import DataError, GradientMaskingWarning, InputError, ModelError
-from heatproof.noise import Lattice
+from heatproof.noise import Gaussian, Lattice
 
 STD = 0.5
 
@@ -265,7 +265,7 @@ def test_it_works_in_inference_mode() -> None:
 
 def test_the_judge_votes_with_the_certified_classifier() -> None:
     """A model that tells lattice points from others: plain float noise would judge another classifier."""
-    lattice = Lattice.for_noise(STD, 1 / 255)
+    lattice = Lattice.for_noise(Gaussian(noise_std=STD), 1 / 255)
     points = torch.randint(0, 256, (5, 4), generator=torch.Generator().manual_seed(1)) / 255
 
     def on_the_lattice(x: Tensor) -> Tensor:

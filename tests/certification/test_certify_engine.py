@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from heatproof.certification import Certificate, SmoothedPredictor, certify
-from heatproof.certification._votes import VotingPlan, _draw, _Piece, _pieces
+from heatproof.certification._votes import CHUNK, VotingPlan, _draw, _Piece, _pieces
 from heatproof.errors import ModelError
-from heatproof.noise import Lattice
-from heatproof.noise.keyed import CHUNK, Stage, normals
+from heatproof.noise import Gaussian, Lattice
+from heatproof.noise.keyed import Stage, generator
 
 Model = Callable[[Tensor], Tensor]
 
@@ -148,10 +148,10 @@ def test_inputs_that_carry_gradients(threshold: Model) -> None:
 
 @pytest.mark.parametrize("rows", [1, 100, CHUNK])
 def test_a_piece_keeps_no_more_memory_than_its_rows(rows: int) -> None:
-    plan = VotingPlan({Stage.ESTIMATION: rows}, 0.5, Lattice.for_noise(0.5), 0, 2, 10)
+    plan = VotingPlan({Stage.ESTIMATION: rows}, Lattice.for_noise(Gaussian(noise_std=0.5)), 0, 2, 10)
     drawn = _draw(torch.zeros(7).double(), 0, _Piece(0, Stage.ESTIMATION, 0, rows, last=True), plan)
     assert drawn.untyped_storage().nbytes() == rows * 7 * 4
-    whole = normals(torch.Size([7]), 0, 0, Stage.ESTIMATION)
+    whole = torch.empty(CHUNK, 7).normal_(generator=generator(0, 0, Stage.ESTIMATION))
     assert torch.equal(drawn, torch.round(whole[:rows] * 2**14) * 0.5 / 2**14)
 
 

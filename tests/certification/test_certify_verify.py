@@ -25,7 +25,7 @@ from heatproof.certification import (
     verify_store,
 )
 from heatproof.errors import RunFolderError
-from heatproof.noise import Lattice
+from heatproof.noise import Gaussian, Lattice
 
 MakeSettings = Callable[..., CertificationSettings]
 
@@ -169,7 +169,7 @@ def test_an_input_planned_twice(filled: Path, index: int) -> None:
 @given(noise_std=st.floats(1e-6, 1e6), grid_step=st.none() | st.floats(1e-9, 1e6))
 def test_its_unit_agrees_with_the_certifier_s(noise_std: float, grid_step: float | None) -> None:
     assert checker._unit(noise_std, grid_step) == pytest.approx(
-        Lattice.for_noise(noise_std, grid_step).unit, rel=1e-12
+        Lattice.for_noise(Gaussian(noise_std=noise_std), grid_step).unit, rel=1e-12
     )
 
 

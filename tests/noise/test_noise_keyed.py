@@ -8,14 +8,33 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest, norm
+from torch import Tensor
 
 from heatproof.errors import InputError
-from heatproof.noise.keyed import CHUNK, Stage, _digest, _mix, content_key, generator, normals
+from heatproof.noise import Gaussian
+from heatproof.noise.keyed import (
+    Stage,
+    Stream,
+    _digest,
+    _mix,
+    chunk_of,
+    content_key,
+    fill,
+    generator,
+    pieces,
+    random,
+)
 
 EVENT = torch.Size([3, 5])
+NOISE = Gaussian(noise_std=1.0)
+
+
+def normals(event: torch.Size, seed: int, index: int, stage: Stage, chunk: int = 0) -> Tensor:
+    """Return a whole chunk of 256 draws: they start with chunk 44."""
+    return random(NOISE, event, Stream(seed, index, stage), chunk_of(1024 + 256 * chunk))
 
 
 def test_the_same_key_gives_the_same_noise_whatever_came_before() -> None:
@@ -26,7 +45,7 @@ def test_the_same_key_gives_the_same_noise_whatever_came_before() -> None:
     state = torch.get_rng_state()
     assert torch.equal(first, normals(EVENT, 7, 3, Stage.ESTIMATION, 2))
     assert torch.equal(state, torch.get_rng_state())  # the global generator is left alone
-    assert first.shape == (CHUNK, 3, 5)
+    assert first.shape == (256, 3, 5)
     assert first.dtype == torch.float32
 
 
@@ -136,3 +155,68 @@ def test_keys_of_content() -> None:
     assert keys == [content_key(row) for row in x.double()]
     assert content_key(x[0].T) == content_key(x[0].T.contiguous())
     assert content_key(x[0] + 1e-7) != keys[0]
+
+
+# The schedule of chunks
+
+
+def test_chunks_follow_the_schedule() -> None:
+    """8 draws up to 128, 32 up to 1,024, 256 above; numbered without a gap."""
+    whole = [piece.chunk for piece in pieces(0, 3072)]
+    assert [chunk.rows for chunk in whole] == [8] * 16 + [32] * 28 + [256] * 8
+    assert [chunk.number for chunk in whole] == list(range(len(whole)))
+    assert [chunk.start for chunk in whole[1:]] == [chunk.stop for chunk in whole[:-1]]
+
+
+@given(draw=st.integers(0, 10**12))
+def test_a_draw_is_in_its_chunk(draw: int) -> None:
+    chunk = chunk_of(draw)
+    assert chunk.start <= draw < chunk.stop
+    assert chunk_of(chunk.start) == chunk_of(chunk.stop - 1) == chunk
+    assert chunk_of(chunk.stop).number == chunk.number + 1
+
+
+@given(start=st.integers(0, 5000), length=st.integers(0, 3000))
+def test_pieces_cover_every_draw_once(start: int, length: int) -> None:
+    drawn = [
+        piece.chunk.start + row
+        for piece in pieces(start, start + length)
+        for row in range(piece.first, piece.last)
+    ]
+    assert drawn == list(range(start, start + length))
+    inner = list(pieces(start, start + length))[1:-1]
+    assert all(piece.whole for piece in inner)
+
+
+def test_no_piece_of_nothing() -> None:
+    assert list(pieces(5, 5)) == list(pieces(7, 3)) == []
+
+
+@given(start=st.integers(0, 1500), length=st.integers(1, 700))
+@settings(max_examples=30)
+def test_a_draw_does_not_depend_on_where_drawing_stops(start: int, length: int) -> None:
+    event, wanted = torch.Size([3]), chunk_of(start + length - 1)
+    stream = Stream(1, 2, Stage.ESTIMATION)
+    whole = random(NOISE, event, stream, wanted)
+    buffer = torch.full((4096, 3), math.nan)
+    for piece in pieces(start, start + length):
+        fill(NOISE, buffer[piece.chunk.start : piece.chunk.stop], stream, piece.chunk.number)
+    assert torch.equal(buffer[wanted.start : wanted.stop], whole)
+    assert bool(torch.isfinite(buffer[start : start + length]).all())
+
+
+@pytest.mark.parametrize("dimension", [300, 3072, 70_000])
+def test_large_chunks_are_filled_a_block_at_a_time_and_nowhere_else(dimension: int) -> None:
+    """The law of a block does not change at its border; neighbours in the buffer are left alone."""
+    buffer = torch.full((258 if dimension < 5000 else 10, dimension), math.nan)
+    fill(NOISE, buffer[1:-1], Stream(1, 2, Stage.SELECTION), 44)
+    assert bool(torch.isnan(buffer[0]).all() & torch.isnan(buffer[-1]).all())
+    inside = buffer[1:-1]
+    assert bool(torch.isfinite(inside).all())
+    assert len(torch.unique(inside[:, 0])) == len(inside)
+    assert kstest(inside.flatten().double().numpy(), "norm").pvalue > 1e-6
+
+
+def test_negative_draws() -> None:
+    with pytest.raises(InputError, match=r"^draw: got -1; allowed: a whole number ≥ 0"):
+        chunk_of(-1)

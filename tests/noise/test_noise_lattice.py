@@ -14,9 +14,19 @@ from torch import Tensor
 from heatproof._intervals import lower_bound
 from heatproof.errors import InputError
 from heatproof.noise import Gaussian, Lattice
-from heatproof.noise.keyed import Stage, normals
+from heatproof.noise.keyed import Stage, Stream, chunk_of, random
 
 NOISE = st.floats(1e-3, 1e3)
+
+
+def _gaussian(noise_std: float, grid_step: float | None = None) -> Lattice:
+    return Lattice.for_noise(Gaussian(noise_std=noise_std), grid_step)
+
+
+def normals(event: torch.Size, seed: int, index: int, stage: Stage) -> Tensor:
+    return random(Gaussian(noise_std=1.0), event, Stream(seed, index, stage), chunk_of(1024))
+
+
 GRID = st.none() | st.floats(1e-6, 1e3)
 
 
@@ -26,7 +36,7 @@ def _pixels(*shape: int, seed: int = 0) -> Tensor:
 
 @given(noise_std=NOISE, grid_step=GRID)
 def test_the_unit_resolves_the_noise_and_divides_the_grid(noise_std: float, grid_step: float | None) -> None:
-    lattice = Lattice.for_noise(noise_std, grid_step)
+    lattice = _gaussian(noise_std, grid_step)
     assert 0 < lattice.unit <= noise_std * 2**-14
     assert lattice.unit > noise_std * 2**-15.0000001
     if lattice.grid_step is not None:
@@ -40,7 +50,7 @@ def test_the_unit_resolves_the_noise_and_divides_the_grid(noise_std: float, grid
 
 @pytest.mark.parametrize("noise_std", [0.12, 0.25, 0.5, 1.0])
 def test_8_bit_pixels_are_lattice_points(noise_std: float) -> None:
-    lattice = Lattice.for_noise(noise_std, 1 / 255)
+    lattice = _gaussian(noise_std, 1 / 255)
     levels = (torch.arange(256).float() / 255)[None]
     per_step = round(1 / 255 / lattice.unit)
     assert lattice.codes(levels)[0].tolist() == [level * per_step for level in range(256)]
@@ -51,7 +61,7 @@ def test_8_bit_pixels_are_lattice_points(noise_std: float) -> None:
 
 
 def test_the_neighbour_of_a_pixel_in_float32_counts_with_its_own_distance() -> None:
-    lattice = Lattice.for_noise(0.25, 1 / 255)
+    lattice = _gaussian(0.25, 1 / 255)
     pixel = torch.tensor([[100 / 255, 0.0]])
     next_to = torch.nextafter(pixel, torch.ones(1, 2))
     distance = float(lattice.rounding(next_to) - lattice.rounding(pixel))
@@ -65,7 +75,7 @@ def test_a_radius_around_the_lattice_point_covers_one_around_the_input(
     noise_std: float, grid_step: float | None, seed: int, scale: float
 ) -> None:
     """‖x′_L − x_L‖ ≤ ‖x′ − x‖ + ½√d·unit + ‖x − x_L‖ for real x and x′, near grid points above all."""
-    lattice = Lattice.for_noise(noise_std, grid_step)
+    lattice = _gaussian(noise_std, grid_step)
     draw = torch.Generator().manual_seed(seed)
     x = (torch.randn(6, 5, generator=draw) * scale * noise_std).clamp(-4e4 * noise_std, 4e4 * noise_std)
     if grid_step is not None:  # some coordinates on the grid, some a little beside it
@@ -93,12 +103,12 @@ def test_a_radius_around_the_lattice_point_covers_one_around_the_input(
 @settings(max_examples=50, deadline=None)
 def test_the_sum_is_exact_in_whole_numbers(noise_std: float, seed: int, grid: bool) -> None:
     """Against rational arithmetic: round(x + noise) = x + round(noise), with noise an exact multiple."""
-    lattice = Lattice.for_noise(noise_std, 1 / 255 if grid else None)
+    lattice = _gaussian(noise_std, 1 / 255 if grid else None)
     x = _pixels(1, 12, seed=seed)
     codes = lattice.codes(x)
     noise = normals(torch.Size([12]), seed, 0, Stage.ESTIMATION)[:20]
     in_units = noise * torch.tensor(noise_std / lattice.unit, dtype=torch.float32)
-    summed = lattice.add_noise(codes[0], noise.clone(), noise_std)
+    summed = lattice.add_noise(codes[0], noise.clone())
     scalar = torch.tensor(lattice.unit, dtype=torch.float32)
     for row in range(20):
         for column in range(12):
@@ -111,23 +121,23 @@ def test_the_sum_is_exact_in_whole_numbers(noise_std: float, seed: int, grid: bo
 
 
 def test_both_paths_of_the_sum_agree_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    lattice = Lattice.for_noise(0.25, 1 / 255)
+    lattice = _gaussian(0.25, 1 / 255)
     codes = lattice.codes(_pixels(1, 3000))[0]
     noise = normals(torch.Size([3000]), 0, 0, Stage.ESTIMATION)[:64]
-    floats = lattice.add_noise(codes, noise.clone(), 0.25)
+    floats = lattice.add_noise(codes, noise.clone())
     monkeypatch.setattr("heatproof.noise.lattice._EXACT_FLOAT32", 0.0)
-    assert torch.equal(lattice.add_noise(codes, noise.clone(), 0.25), floats)
+    assert torch.equal(lattice.add_noise(codes, noise.clone()), floats)
 
 
 @pytest.mark.parametrize("start", [2**23, 2**24 + 1, 2**25 + 3, 2**30 - 1])
 def test_the_path_may_change_between_an_input_and_its_perturbation(start: int) -> None:
     """Codes about 2²³ and far above: what the model sees is one function of the whole number."""
-    lattice = Lattice.for_noise(1.0)
+    lattice = _gaussian(1.0)
     low = torch.full((50,), float(start - 1), dtype=torch.float64)
     noise = normals(torch.Size([50]), 1, 0, Stage.ESTIMATION)
     whole = torch.round(noise * 2.0**14).double()
     for codes in (low, low + 1):
-        seen = lattice.add_noise(codes, noise.clone(), 1.0)
+        seen = lattice.add_noise(codes, noise.clone())
         assert torch.equal(seen, (codes + whole).float() * lattice.unit)
 
 
@@ -137,7 +147,7 @@ def test_the_normals_are_far_below_the_head_room() -> None:
 
 
 def test_values_too_large_for_the_noise_are_refused() -> None:
-    lattice = Lattice.for_noise(0.001)
+    lattice = _gaussian(0.001)
     with pytest.raises(InputError, match=r"^inputs: got values up to 100; allowed: values up to 65.*Rescale"):
         lattice.codes(torch.tensor([[100.0, 0.0]]))
     assert float(lattice.codes(torch.tensor([[65.0, 0.0]])).max()) < 2**30
@@ -145,8 +155,8 @@ def test_values_too_large_for_the_noise_are_refused() -> None:
 
 @pytest.mark.parametrize(("noise_std", "grid_step"), [(0.0, None), (-1.0, None), (0.1, 0.0), (0.1, math.nan)])
 def test_numbers_that_are_not_positive(noise_std: float, grid_step: float | None) -> None:
-    with pytest.raises(InputError, match="allowed: a finite number > 0"):
-        Lattice.for_noise(noise_std, grid_step)
+    with pytest.raises(InputError, match=r"allowed: (a finite number|greater than 0)"):
+        _gaussian(noise_std, grid_step)
 
 
 SHIFT = 2.0**-6
@@ -171,7 +181,7 @@ def test_plain_float32_noise_leaks_the_input() -> None:
     x = torch.zeros(1, 784)
     here = int(_reads_low_bits(_plain(x, noise, noise_std)).sum())
     there = int(_reads_low_bits(_plain(x + SHIFT, noise, noise_std)).sum())
-    radius = Gaussian(noise_std).radius(lower_bound(here, len(noise), 0.001))
+    radius = Gaussian(noise_std=noise_std).radius(lower_bound(here, len(noise), 0.001))
     assert float(torch.linalg.vector_norm(torch.full((784,), SHIFT))) < 0.95 * radius
     assert there == 0  # inside the "certified" radius the answer is the other one, in every draw
 
@@ -180,10 +190,10 @@ def test_plain_float32_noise_leaks_the_input() -> None:
 def test_sums_on_the_lattice_do_not_leak_it(grid_step: float | None) -> None:
     """The same rule: its share of votes at x and at x′ differs no more than Gaussian smoothing allows."""
     noise_std, noise = 0.25, normals(torch.Size([784]), 0, 0, Stage.ESTIMATION)
-    lattice = Lattice.for_noise(noise_std, grid_step)
+    lattice = _gaussian(noise_std, grid_step)
     counts = []
     for x in (torch.zeros(1, 784), torch.full((1, 784), SHIFT)):
-        seen = lattice.add_noise(lattice.codes(x)[0], noise.clone(), noise_std)
+        seen = lattice.add_noise(lattice.codes(x)[0], noise.clone())
         fine = int(_reads_low_bits(seen).sum())
         counts.append(max(fine, len(noise) - fine))
         assert (fine > 128) == (grid_step == 1 / 255)  # multiples of 2⁻¹⁶; float32(1/255)·k has low bits
@@ -192,13 +202,13 @@ def test_sums_on_the_lattice_do_not_leak_it(grid_step: float | None) -> None:
 
 def test_what_the_model_sees_is_a_function_of_the_point_alone() -> None:
     """Two inputs, all sums that fall on one lattice point: one bit pattern."""
-    lattice = Lattice.for_noise(0.25, 1 / 255)
+    lattice = _gaussian(0.25, 1 / 255)
     noise = normals(torch.Size([4000]), 0, 0, Stage.ESTIMATION)[:50]
     seen: dict[int, float] = {}
     for x in (_pixels(1, 4000, seed=1), _pixels(1, 4000, seed=2)):
         codes = lattice.codes(x)[0]
         points = codes + torch.round(noise * torch.tensor(0.25 / lattice.unit).float()).double()
-        values = lattice.add_noise(codes, noise.clone(), 0.25)
+        values = lattice.add_noise(codes, noise.clone())
         for point, value in zip(points.flatten().tolist(), values.flatten().tolist(), strict=True):
             assert seen.setdefault(int(point), value) == value
     assert len(seen) < 300_000  # many points were met more than once

@@ -16,10 +16,13 @@ from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks._attack import Keys
 from heatproof.attacks._model import CheckedModel, under_attack
 from heatproof.attacks._request import check_keys, check_points
-from heatproof.noise import Lattice
-from heatproof.noise.keyed import CHUNK, Stage, normals
+from heatproof.noise import Gaussian, Lattice
+from heatproof.noise.keyed import Stage, Stream, pieces, random
 
 __all__ = ["judge_smoothed"]
+
+_LARGEST_CHUNK = 256
+"""Draws of one input that go through the model together, at most."""
 
 
 def judge_smoothed(
@@ -70,16 +73,16 @@ def judge_smoothed(
     std = check_number("noise_std", noise_std, above=0)
     number = check_whole("samples", samples)
     check_number("level", level, above=0, below=1)
-    group = max(1, check_whole("batch_size", batch_size) // CHUNK)
+    group = max(1, check_whole("batch_size", batch_size) // _LARGEST_CHUNK)
     with torch.inference_mode(mode=False):
         places = check_points("points", points)
-        lattice = Lattice.for_noise(std, grid_step)
+        lattice = Lattice.for_noise(Gaussian(noise_std=std), grid_step)
         labels = check_labels("label", label, count=len(places)).detach().clone().to(places.device)
         keys = check_keys(seed, index, places)
     with under_attack(model, int(labels.max())) as checked, torch.no_grad():
         against = torch.zeros_like(labels)
         for rows in torch.arange(len(labels)).split(group):
-            vote = _Vote(checked, places[rows], labels[rows], keys.rows(rows), std, lattice)
+            vote = _Vote(checked, places[rows], labels[rows], keys.rows(rows), lattice)
             against[rows] = vote.against(number)
             progress(int(rows[-1]) + 1, len(labels), "points judged")
     bounds = lower_bounds(against.cpu().numpy(), number, level)  # of P(not label)
@@ -93,26 +96,31 @@ class _Vote:
     points: Float[Tensor, "batch *event"]
     label: Tensor
     keys: Keys
-    noise_std: float
     lattice: Lattice
 
     def against(self, samples: int) -> Tensor:
         """Return the number of votes, of `samples`, for another class (batch,) int64."""
         count = torch.zeros_like(self.label)
         codes = self.lattice.codes(self.points).cpu()
-        for chunk in range(-(-samples // CHUNK)):
-            count += self._chunk(codes, chunk, min(CHUNK, samples - chunk * CHUNK))
+        for start in range(0, samples, _LARGEST_CHUNK):
+            count += self._round(codes, start, min(samples, start + _LARGEST_CHUNK))
         return count
 
-    def _chunk(self, codes: Float64[Tensor, "batch *event"], chunk: int, wanted: int) -> Tensor:
-        event, seed = self.points.shape[1:], self.keys.seed
+    def _round(self, codes: Float64[Tensor, "batch *event"], start: int, stop: int) -> Tensor:
+        """Return the votes against in draws start … stop − 1, which go through the model together."""
+        drawn = (self._draws(one, start, stop) for one in self.keys.index)
         noisy = torch.stack(
-            [
-                self.lattice.add_noise(
-                    code, normals(event, seed, one, Stage.JUDGEMENT, chunk)[:wanted], self.noise_std
-                )
-                for one, code in zip(self.keys.index, codes, strict=True)
-            ]
-        ).to(self.points)  # (batch, wanted, *event)
+            [self.lattice.add_noise(code, values) for code, values in zip(codes, drawn, strict=True)]
+        ).to(self.points)  # (batch, rows, *event)
         votes = self.model(noisy.flatten(0, 1)).argmax(dim=1).unflatten(0, noisy.shape[:2])
         return torch.ne(votes, self.label[:, None]).sum(dim=1)
+
+    def _draws(self, index: int, start: int, stop: int) -> Float[Tensor, "rows *event"]:
+        noise, event = self.lattice.noise, self.points.shape[1:]
+        stream = Stream(self.keys.seed, index, Stage.JUDGEMENT)
+        return torch.cat(
+            [
+                random(noise, event, stream, piece.chunk)[piece.first : piece.last]
+                for piece in pieces(start, stop)
+            ]
+        )

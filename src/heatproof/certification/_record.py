@@ -104,7 +104,7 @@ def make_certificate(
     candidate = int(selection_counts.argmax())
     votes = int(estimation_counts[candidate])
     p_lower = lower_bound(votes, settings.estimation_samples, settings.alpha)
-    noise = Gaussian(settings.noise_std)
+    noise = Gaussian(noise_std=settings.noise_std)
     radius = max(0.0, noise.radius(p_lower) - rounding)
     return Certificate(
         index=index,

@@ -24,7 +24,7 @@ from heatproof.certification._model import (
 from heatproof.certification._record import ABSTAIN, Certificate, CertificationSettings, make_certificate
 from heatproof.certification._votes import VotingPlan, count_votes
 from heatproof.errors import DataError, InputError
-from heatproof.noise import Lattice
+from heatproof.noise import Gaussian, Lattice
 from heatproof.noise.keyed import Stage, content_key, generator
 
 __all__ = ["SmoothedPredictor"]
@@ -74,7 +74,7 @@ class SmoothedPredictor:
         self.noise_std, self.classifier = _choose(model, noise_std, classifier)
         self.seed = check_whole("seed", seed, at_least=0)
         self.batch_size = check_whole("batch_size", batch_size)
-        self.lattice = Lattice.for_noise(self.noise_std, grid_step)
+        self.lattice = Lattice.for_noise(Gaussian(noise_std=self.noise_std), grid_step)
 
     def settings(
         self,
@@ -198,7 +198,7 @@ class SmoothedPredictor:
     def _votes(
         self, x: Tensor, keys: list[int], samples: dict[Stage, int], classes: int
     ) -> Iterator[tuple[int, dict[Stage, np.ndarray]]]:
-        plan = VotingPlan(samples, self.noise_std, self.lattice, self.seed, classes, self.batch_size)
+        plan = VotingPlan(samples, self.lattice, self.seed, classes, self.batch_size)
         stream = count_votes(self._base, x.detach(), keys, plan, device_of(self.model))
         while True:
             with evaluating(self.model):  # flags are restored between inputs: the caller may stop here
@@ -219,7 +219,7 @@ class SmoothedPredictor:
         codes = self.lattice.codes(x[None])[0].cpu()
         noise = torch.empty(min(_PROBES, self.batch_size), *codes.shape)
         noise.normal_(generator=generator(self.seed, content_key(x), Stage.SELECTION))
-        return self.lattice.add_noise(codes, noise, self.noise_std)
+        return self.lattice.add_noise(codes, noise)
 
 
 def _choose(model: Classifier, noise_std: float | None, classifier: str | None) -> tuple[float, str]:

@@ -13,9 +13,11 @@ from torch import Tensor
 from heatproof._types import Classifier
 from heatproof.certification._model import checked_logits
 from heatproof.noise import Lattice
-from heatproof.noise.keyed import CHUNK, Stage, normals
+from heatproof.noise.keyed import Stage, generator
 
 __all__ = ["Votes", "VotingPlan", "count_votes"]
+
+CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,6 @@ class VotingPlan:
     """How many draws each input gets in each stage, and with what noise."""
 
     samples: dict[Stage, int]
-    noise_std: float
     lattice: Lattice
     seed: int
     classes: int
@@ -100,10 +101,11 @@ def _draw(
     codes: Float64[Tensor, "*event"], index: int, piece: _Piece, plan: VotingPlan
 ) -> Float[Tensor, "rows *event"]:
     """Return noisy copies of one input. A chunk is always drawn whole: a draw does not depend on n."""
-    noise = normals(codes.shape, plan.seed, index, piece.stage, piece.chunk)
+    noise = torch.empty(CHUNK, *codes.shape)
+    noise.normal_(generator=generator(plan.seed, index, piece.stage, piece.chunk))
     if piece.rows < CHUNK:
         noise = noise[: piece.rows].clone()  # a view would keep the whole chunk in memory
-    return plan.lattice.add_noise(codes, noise, plan.noise_std)
+    return plan.lattice.add_noise(codes, noise)
 
 
 def _vote(

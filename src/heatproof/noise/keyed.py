@@ -1,31 +1,52 @@
 """Noise that depends on (seed, input, stage, draw number) only.
 
-Batch size, order, subset, worker and restart change nothing: every input owns a stream of chunks of
-`CHUNK` draws, and each chunk is filled by a generator of its own.
+Batch size, order, subset, worker and restart change nothing: every input owns a stream of draws, cut into
+chunks by a fixed schedule (8 draws a chunk up to draw 128, 32 up to 1,024, 256 above), and each chunk is
+filled by a generator of its own. A rule that looks at the ends of chunks wastes no noise. The schedule is
+part of the meaning of a seed.
 
 PyTorch's CPU generator (Mersenne twister) keeps 32 bits of its seed. Two chunks of *one* input must never
 share a stream (its samples would not be independent and the confidence level would not hold), so the
 chunk number passes through a bijection of 32-bit words: distinct chunks of an input have distinct seeds.
 Chunks of different inputs may meet by chance (2⁻³² a pair), which no guarantee per input speaks of.
+
+Generators of different device types give different streams from one seed: the record says which was used.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from heatproof._check import message
+from heatproof._check import check_whole, message
 from heatproof.errors import InputError
+from heatproof.noise._noise import Noise
 
-__all__ = ["CHUNK", "Stage", "content_key", "generator", "normals"]
+__all__ = [
+    "Chunk",
+    "Piece",
+    "Stage",
+    "Stream",
+    "chunk_of",
+    "content_key",
+    "fill",
+    "generator",
+    "pieces",
+    "random",
+]
 
-CHUNK = 256
-"""Draws in one chunk. Part of the meaning of a seed: changing it changes every stored result."""
-
+_SCHEDULE = ((0, 0, 8), (128, 16, 32), (1024, 44, 256))
+"""From which draw on, the number of the chunk that starts there, and the draws of a chunk."""
 _STAGE_BITS = 2
 _WORD = 0xFFFFFFFF
+_BLOCK = 1 << 16
+"""Numbers drawn at once: they stay in the cache until they are normal. Part of the meaning of a seed."""
 
 
 class Stage(IntEnum):
@@ -37,8 +58,75 @@ class Stage(IntEnum):
     JUDGEMENT = 3
 
 
-def generator(seed: int, index: int, stage: Stage, chunk: int = 0) -> torch.Generator:
-    """Return a CPU generator for one chunk of the stream of input `index`.
+@dataclass(frozen=True)
+class Stream:
+    """All draws for one input and one purpose, numbered from 0."""
+
+    seed: int
+    index: int
+    stage: Stage
+
+    def generator(self, chunk: int, device: torch.device | str = "cpu") -> torch.Generator:
+        """Return a generator for the chunk of this number."""
+        return generator(self.seed, self.index, self.stage, chunk, device)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Draws start … stop − 1 of an input's stream, filled together."""
+
+    number: int
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> int:
+        """How many draws it holds."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows first … last − 1 of a chunk."""
+
+    chunk: Chunk
+    first: int
+    last: int
+
+    @property
+    def rows(self) -> int:
+        """How many draws are wanted."""
+        return self.last - self.first
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is all of the chunk."""
+        return self.rows == self.chunk.rows
+
+
+def chunk_of(draw: int) -> Chunk:
+    """Return the chunk that holds draw number `draw` ≥ 0."""
+    check_whole("draw", draw, at_least=0)
+    since, number, rows = next(part for part in reversed(_SCHEDULE) if draw >= part[0])
+    nth = (draw - since) // rows
+    start = since + nth * rows
+    return Chunk(number + nth, start, start + rows)
+
+
+def pieces(start: int, stop: int) -> Iterator[Piece]:
+    """Yield, in order, the pieces of chunks that make up draws start … stop − 1."""
+    draw = start
+    while draw < stop:
+        chunk = chunk_of(draw)
+        last = min(chunk.stop, stop)
+        yield Piece(chunk, draw - chunk.start, last - chunk.start)
+        draw = last
+
+
+def generator(
+    seed: int, index: int, stage: Stage, chunk: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Return a generator for the chunk of this number of the stream of input `index`.
 
     Errors: `InputError` for a chunk number outside 0…2³⁰−1.
     """
@@ -46,16 +134,37 @@ def generator(seed: int, index: int, stage: Stage, chunk: int = 0) -> torch.Gene
         raise InputError(message("chunk", chunk, f"0…{(1 << (32 - _STAGE_BITS)) - 1}"), name="chunk")
     counter = (chunk << _STAGE_BITS) | int(stage)
     word = _mix(counter ^ _digest(seed, index))
-    return torch.Generator().manual_seed(word)
+    return torch.Generator(device).manual_seed(word)
 
 
-def normals(event_shape: torch.Size, seed: int, index: int, stage: Stage, chunk: int = 0) -> torch.Tensor:
-    """Return the standard normals (CHUNK, *event), float32, of one chunk."""
-    values = torch.empty(CHUNK, *event_shape)
-    return values.normal_(generator=generator(seed, index, stage, chunk))
+def fill(noise: Noise, values: Float[Tensor, "rows *drawn"], stream: Stream, chunk: int) -> None:
+    """Overwrite `values`, all rows of one chunk (a slice of a buffer, contiguous), with noise / scale.
+
+    Nothing is allocated. The rows are filled a cache-sized block at a time, on the device of `values`. A
+    chunk is filled whole: its rows do not depend on how many of them are used.
+    """
+    source = stream.generator(chunk, values.device)
+    if values.numel() <= _BLOCK:
+        noise.fill(values, source)
+        return
+    for block in values.split(max(1, _BLOCK // values[0].numel())):
+        noise.fill(block, source)
 
 
-def content_key(x: torch.Tensor) -> int:
+def random(
+    noise: Noise,
+    event_shape: torch.Size,
+    stream: Stream,
+    chunk: Chunk,
+    device: torch.device | str = "cpu",
+) -> Float[Tensor, "rows *drawn"]:
+    """Return noise / scale, float32 (rows of the chunk, *noise.drawn_shape(event_shape))."""
+    values = torch.empty(chunk.rows, *noise.drawn_shape(event_shape), device=device)
+    fill(noise, values, stream, chunk.number)
+    return values
+
+
+def content_key(x: Tensor) -> int:
     """Return a key for one input from its content alone, for inputs that belong to no data set."""
     blob = x.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
     return int.from_bytes(hashlib.blake2b(blob, digest_size=7).digest(), "big")
