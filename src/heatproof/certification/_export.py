@@ -12,7 +12,7 @@ from heatproof._check import message
 from heatproof.certification._record import Certificate
 from heatproof.errors import InputError, StorageError
 
-__all__ = ["export_certificates"]
+__all__ = ["export_certificates", "row"]
 
 
 def export_certificates(certificates: Sequence[Certificate], path: Path) -> None:
@@ -28,7 +28,7 @@ def export_certificates(certificates: Sequence[Certificate], path: Path) -> None
         )
     if not certificates:
         raise InputError(message("export", "no certificates", "at least one"), name="export")
-    rows = [_row(certificate) for certificate in certificates]
+    rows = [row(certificate) for certificate in certificates]
     temporary = path.with_name(f".{path.name}.partial")
     try:
         _write(rows, temporary, path.suffix)
@@ -41,16 +41,15 @@ def export_certificates(certificates: Sequence[Certificate], path: Path) -> None
         ) from error
 
 
-def _row(certificate: Certificate) -> dict[str, Any]:
+def row(certificate: Certificate) -> dict[str, Any]:
+    """Return the columns of one certificate; see `export_certificates`."""
     return {
         "input": certificate.index,
         "target": certificate.target,
         "one_pass": certificate.one_pass,
         "label": certificate.label,
         "correct": certificate.correct if certificate.target is not None else None,
-        "radius_l2": certificate.radii["l2"],
-        "radius_l1": certificate.radii["l1"],
-        "radius_linf": certificate.radii["linf"],
+        **{f"radius_{norm}": radius for norm, radius in certificate.radii.items()},
         "p_lower": certificate.p_lower,
         "rounding": certificate.rounding,
         "selection_counts": json.dumps(certificate.selection_counts),
