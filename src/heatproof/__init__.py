@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from heatproof import attacks, certification, data, equation, errors, networks, noise, objectives
     from heatproof.attacks import AttackResult, attack, attack_radii, break_certificates
-    from heatproof.certification import Certificate, SmoothedPredictor, certify
+    from heatproof.certification import BlackBox, Certificate, Certificates, SmoothedPredictor, certify
     from heatproof.data import DataSet, Split, load
     from heatproof.errors import HeatproofError
     from heatproof.objectives import ConvectionDiffusion, GaussianAugmentation, Natural
@@ -21,7 +21,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttackResult",
+    "BlackBox",
     "Certificate",
+    "Certificates",
     "ConvectionDiffusion",
     "DataSet",
     "GaussianAugmentation",
@@ -49,7 +51,7 @@ __all__ = [
 
 _PLACES: dict[str, tuple[str, ...]] = {
     "attacks": ("AttackResult", "attack", "attack_radii", "break_certificates"),
-    "certification": ("Certificate", "SmoothedPredictor", "certify"),
+    "certification": ("BlackBox", "Certificate", "Certificates", "SmoothedPredictor", "certify"),
     "data": ("DataSet", "Split", "load"),
     "equation": (),
     "errors": ("HeatproofError",),

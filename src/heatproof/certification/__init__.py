@@ -1,5 +1,6 @@
 """Certificates: the smoothed predictor, the record, the store, and the independent checker."""
 
+from heatproof.certification._adapters import BlackBox
 from heatproof.certification._api import certify
 from heatproof.certification._export import export_certificates
 from heatproof.certification._model import fingerprint
@@ -13,11 +14,14 @@ from heatproof.certification._record import (
 from heatproof.certification._smoothed import SmoothedPredictor
 from heatproof.certification._store import CertificateStore
 from heatproof.certification._verify import Verification, verify_store
+from heatproof.certification.results import Certificates
 
 __all__ = [
     "ABSTAIN",
+    "BlackBox",
     "Certificate",
     "CertificateStore",
+    "Certificates",
     "CertificationSettings",
     "SmoothedPredictor",
     "Verification",
