@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import heatproof
-from heatproof.cli import attack, certify, demo, info, report, train, verify
+from heatproof.cli import attack, certify, demo, info, report, study, train, verify
 from heatproof.cli._terminal import Interrupted
 from heatproof.errors import HeatproofError, InputError
 
@@ -35,6 +35,7 @@ for _command in (
     certify.certify,
     verify.verify,
     report.report,
+    study.study,
     info.info,
 ):
     app.command()(_command)

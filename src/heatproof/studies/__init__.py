@@ -1,0 +1,36 @@
+"""Studies: one question, one file, one command each, with a verdict and its interval."""
+
+from __future__ import annotations
+
+from heatproof._check import check_choice
+from heatproof.studies._run import StudyResult, run_study
+from heatproof.studies._study import Cell, Results, Section, Study, StudyTable, Summary
+from heatproof.studies._verdict import Verdict, from_counts, from_detections, from_ratios
+from heatproof.studies.radius import Radius
+
+__all__ = [
+    "STUDIES",
+    "Cell",
+    "Radius",
+    "Results",
+    "Section",
+    "Study",
+    "StudyResult",
+    "StudyTable",
+    "Summary",
+    "Verdict",
+    "find_study",
+    "from_counts",
+    "from_detections",
+    "from_ratios",
+    "run_study",
+]
+
+STUDIES: tuple[type[Study], ...] = (Radius,)
+"""Every study that the command line knows."""
+
+
+def find_study(name: str) -> type[Study]:
+    """Return a study by its name. Errors: `UnknownNameError` that names the nearest."""
+    known = {study.name: study for study in STUDIES}
+    return known[check_choice("study", name, known)]

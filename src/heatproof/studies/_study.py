@@ -1,0 +1,125 @@
+"""The contract of a study: a question, independent pieces of work, and a summary with verdicts."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeAlias
+
+from pydantic import Field
+
+from heatproof._check import message
+from heatproof._specification import Specification
+from heatproof._types import Progress
+from heatproof.errors import InputError
+from heatproof.report._style import Chart
+from heatproof.studies._verdict import Verdict
+
+__all__ = ["Cell", "Results", "Section", "Study", "StudyTable", "Summary"]
+
+Results: TypeAlias = Mapping[str, Any]
+"""The result of each cell by its key: what JSON gives back (lists, not tuples)."""
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9.=_-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One piece of a study's work, independent of all others.
+
+    `key` names it and its file (lower-case letters, digits and . = _ -). `run(progress)` returns plain data
+    that JSON can hold, no NaN and no infinity; the same every time it is called.
+    """
+
+    key: str
+    run: Callable[[Progress], Any]
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            allowed = "1 to 100 of a-z 0-9 . = _ -, a letter or digit first"
+            raise InputError(message("key", repr(self.key), allowed), name="key")
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of a page: a title, the names of the columns with units, rows of text, a note under it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                got = f"{len(row)} entries in row {number}"
+                raise InputError(message(self.title, got, f"{len(self.columns)}, one a column"), name="rows")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page: what was done, with its tables and charts."""
+
+    title: str
+    text: str
+    tables: tuple[StudyTable, ...] = ()
+    charts: tuple[Chart, ...] = ()
+
+    @property
+    def across(self) -> int:
+        """How many charts stand in a row on a wide screen."""
+        return max(1, min(2, len(self.charts)))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a study found: a verdict for each claim, and the parts of its page."""
+
+    verdicts: tuple[Verdict, ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def answer(self) -> str:
+        """One sentence: how many claims there are and whether all came out as theory says."""
+        outcomes = [verdict.outcome for verdict in self.verdicts]
+        counts = ", ".join(
+            f"{outcomes.count(word)} {text}"
+            for word, text in (("holds", "hold"), ("refuted", "refuted"), ("undecided", "undecided"))
+            if word in outcomes
+        )
+        strange = [verdict.claim for verdict in self.verdicts if not verdict.as_expected]
+        rest = f"Not as theory says: {'; '.join(strange)}." if strange else "All are as theory says."
+        return f"{len(outcomes)} claims: {counts}. {rest}"
+
+
+class Study(Specification):
+    """One question, answered by one command; a study is its own settings, and is final.
+
+    Every field is a part of the protocol, fixed before anything is looked at, and written into the folder; a
+    folder is gone on with only under the same fields. `protocol` is raised whenever the meaning of stored
+    cells changes. `duration` says in words how long the full and the quick version take.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    question: ClassVar[str]
+    method: ClassVar[tuple[str, ...]]
+    duration: ClassVar[str]
+    protocol: ClassVar[int] = 1
+
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    @classmethod
+    @abstractmethod
+    def quick(cls, seed: int = 0) -> Self:
+        """Return the settings of the quick version: under a minute, all parts, fewer cases."""
+
+    @abstractmethod
+    def cells(self) -> Sequence[Cell]:
+        """Return the pieces of work, in the order in which they are done. Cheap: nothing is computed."""
+
+    @abstractmethod
+    def summarise(self, results: Results) -> Summary:
+        """Return verdicts, tables and charts from the results of all cells. Draws nothing at random."""

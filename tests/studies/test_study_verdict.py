@@ -1,0 +1,67 @@
+"""The rules by which a claim holds, is refuted or stays undecided."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from scipy.stats import binom
+
+from heatproof.errors import InputError
+from heatproof.studies import from_counts, from_detections, from_ratios
+
+
+@pytest.mark.parametrize(
+    ("ratios", "outcome"),
+    [
+        ([(0.2, 0.4), (0.9, 1.0)], "holds"),
+        ([(0.2, 0.4), (0.9, 1.1)], "undecided"),
+        ([(0.2, 0.4), (1.01, 1.1)], "refuted"),
+        ([(1.2, 1.2)], "refuted"),
+        ([(1.0, 1.0 + 1e-12)], "holds"),
+    ],
+)
+def test_ratios(ratios: list[tuple[float, float]], outcome: str) -> None:
+    verdict = from_ratios("c", ratios, quantity="q", evidence="e")
+    assert verdict.outcome == outcome
+    assert verdict.low <= verdict.value <= verdict.high
+    assert verdict.as_expected == (outcome == "holds")
+
+
+def test_no_ratios_are_refused() -> None:
+    with pytest.raises(InputError, match="at least one case"):
+        from_ratios("c", [], quantity="q", evidence="e")
+
+
+@pytest.mark.parametrize(
+    ("violations", "trials", "allowed", "outcome"),
+    [
+        (0, 400, 0.0, "holds"),
+        (0, 20, 0.0, "undecided"),
+        (1, 400, 0.0, "refuted"),
+        (1, 400, 0.001, "holds"),
+        (20, 400, 0.001, "refuted"),
+        (0, 0, 0.0, "undecided"),
+    ],
+)
+def test_counts(violations: int, trials: int, allowed: float, outcome: str) -> None:
+    verdict = from_counts("c", violations, trials, quantity="q", evidence="e", allowed=allowed)
+    assert verdict.outcome == outcome
+    assert 0 <= verdict.low <= verdict.value <= verdict.high <= 1
+
+
+@given(trials=st.integers(1, 3000), allowed=st.floats(1e-4, 0.04))
+def test_a_true_claim_is_refuted_with_probability_one_in_a_million(trials: int, allowed: float) -> None:
+    refuted = [
+        count
+        for count in range(min(trials, 300) + 1)
+        if from_counts("c", count, trials, quantity="q", evidence="e", allowed=allowed).outcome == "refuted"
+    ]
+    if refuted:
+        assert binom.sf(min(refuted) - 1, trials, allowed) <= 1e-6 * (1 + 1e-9)
+
+
+def test_detections() -> None:
+    assert from_detections("c", 5, 5, evidence="e").outcome == "holds"
+    assert from_detections("c", 4, 5, evidence="e").outcome == "refuted"
+    assert from_detections("c", 0, 0, evidence="e").outcome == "undecided"
