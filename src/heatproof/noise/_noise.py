@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from heatproof._check import check_number
@@ -103,7 +103,7 @@ class Noise(Specification, ABC):
 
     def perturb(
         self,
-        codes: Float64[Tensor, "*event"],
+        codes: Shaped[Tensor, "*event"],
         values: Float[Tensor, "rows *drawn"],
         add: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:

@@ -57,6 +57,11 @@ class Gaussian(Noise):
         """Return the ℓ2 radius (s/2)·(Φ⁻¹(p_A) − Φ⁻¹(p_B)), at least 0; s·Φ⁻¹(p_A) by default."""
         return self.noise_std * score_gap(p_lower, p_upper)
 
+    def linear_radius(self, p_lower: float, p_upper: float | None = None) -> float:
+        """Return the weaker s·√(π/2)·(p_A − p_B), from |∇u| ≤ 1/(s·√(2π)); never above `radius`."""
+        top, rest = shares(p_lower, p_upper)
+        return self.noise_std * math.sqrt(math.pi / 2) * max(0.0, top - rest)
+
     def _first_guess(self, radius: float) -> float:
         return float(ndtr(radius / self.noise_std))
 

@@ -19,6 +19,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -66,9 +67,15 @@ class Stream:
     index: int
     stage: Stage
 
-    def generator(self, chunk: int, device: torch.device | str = "cpu") -> torch.Generator:
-        """Return a generator for the chunk of this number."""
-        return generator(self.seed, self.index, self.stage, chunk, device)
+    def word(self, chunk: int) -> int:
+        """Return the 32-bit seed of the chunk of this number. Errors: `InputError` outside 0…2³⁰−1."""
+        if not 0 <= chunk < 1 << (32 - _STAGE_BITS):
+            raise InputError(message("chunk", chunk, f"0…{(1 << (32 - _STAGE_BITS)) - 1}"), name="chunk")
+        return _mix((chunk << _STAGE_BITS | int(self.stage)) ^ self._digest)
+
+    @cached_property
+    def _digest(self) -> int:
+        return _digest(self.seed, self.index)
 
 
 @dataclass(frozen=True)
@@ -130,20 +137,23 @@ def generator(
 
     Errors: `InputError` for a chunk number outside 0…2³⁰−1.
     """
-    if not 0 <= chunk < 1 << (32 - _STAGE_BITS):
-        raise InputError(message("chunk", chunk, f"0…{(1 << (32 - _STAGE_BITS)) - 1}"), name="chunk")
-    counter = (chunk << _STAGE_BITS) | int(stage)
-    word = _mix(counter ^ _digest(seed, index))
-    return torch.Generator(device).manual_seed(word)
+    return torch.Generator(device).manual_seed(Stream(seed, index, stage).word(chunk))
 
 
-def fill(noise: Noise, values: Float[Tensor, "rows *drawn"], stream: Stream, chunk: int) -> None:
+def fill(
+    noise: Noise,
+    values: Float[Tensor, "rows *drawn"],
+    stream: Stream,
+    chunk: int,
+    source: torch.Generator | None = None,
+) -> None:
     """Overwrite `values`, all rows of one chunk (a slice of a buffer, contiguous), with noise / scale.
 
-    Nothing is allocated. The rows are filled a cache-sized block at a time, on the device of `values`. A
-    chunk is filled whole: its rows do not depend on how many of them are used.
+    The rows are filled a cache-sized block at a time, on the device of `values`; no copy of `values` is
+    made. A chunk is filled whole: its rows do not depend on how many of them are used. `source`, a generator
+    of that device whose state is overwritten, saves making one.
     """
-    source = stream.generator(chunk, values.device)
+    source = (torch.Generator(values.device) if source is None else source).manual_seed(stream.word(chunk))
     if values.numel() <= _BLOCK:
         noise.fill(values, source)
         return
