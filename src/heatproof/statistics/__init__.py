@@ -1,1 +1,30 @@
 """Bounds, stopping rules and their exact audit; knows nothing of models."""
+
+from heatproof.statistics._boundary import Boundary
+from heatproof.statistics._calibrated import boundary
+from heatproof.statistics._rule import State, StoppingRule
+from heatproof.statistics.decision import CERTIFIED, NOT_CERTIFIED, OPEN, DecisionRule, DecisionState
+from heatproof.statistics.selection import (
+    SELECTION_SAMPLES,
+    choice_probability,
+    false_certificate_probability,
+)
+from heatproof.statistics.simulation import Simulated, check_probabilities, simulate
+
+__all__ = [
+    "CERTIFIED",
+    "NOT_CERTIFIED",
+    "OPEN",
+    "SELECTION_SAMPLES",
+    "Boundary",
+    "DecisionRule",
+    "DecisionState",
+    "Simulated",
+    "State",
+    "StoppingRule",
+    "boundary",
+    "check_probabilities",
+    "choice_probability",
+    "false_certificate_probability",
+    "simulate",
+]

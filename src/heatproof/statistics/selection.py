@@ -1,0 +1,67 @@
+"""Choose the candidate class from a few draws of its own, and audit choice and decision together.
+
+Selection draws are never used again: the candidate is then independent of the estimation draws, and
+
+    P(some class with p_k ≤ t is certified) = Σ_{k: p_k ≤ t} P(k chosen)·P_{p_k}(certify) ≤ alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.stats import binom
+
+from heatproof._check import message
+from heatproof.errors import InputError
+from heatproof.statistics._boundary import Boundary
+
+__all__ = ["SELECTION_SAMPLES", "choice_probability", "false_certificate_probability"]
+
+SELECTION_SAMPLES = 16
+"""Selection draws of a decision. A candidate that is not the top class costs a few dozen draws and a missed
+certificate, never validity. With all other mass on one class a top class of p = .84 (radius = noise_std) is
+missed with probability 0.0014, of .90 with 6e-5, of .977 with 1e-10; 8 draws would miss .84 with .02, and 24
+draws add 8 to every input to gain less than 0.05 points of certified fraction (table in the docs)."""
+
+
+def choice_probability(p: Float64[np.ndarray, " inputs"], samples: int) -> Float64[np.ndarray, " inputs"]:
+    """Return P(a class of probability p is chosen) where all other mass is one class; ties go either way.
+
+    That is the hardest case for a top class (p ≥ ½) of given p. `samples` = 0: chosen for certain.
+    """
+    if samples == 0:
+        return np.ones_like(p)
+    tie = binom.pmf(samples // 2, samples, p) if samples % 2 == 0 else 0.0
+    return np.asarray(binom.sf(samples // 2, samples, p) + 0.5 * tie, dtype=np.float64)
+
+
+def false_certificate_probability(
+    decision: Boundary, classes: Sequence[float], selection_samples: int
+) -> float:
+    """Return P(a class with p_k ≤ threshold is chosen, then certified), exact, for two or three classes.
+
+    `classes`: the probabilities of all classes, summing to 1. The class with most of `selection_samples`
+    votes is chosen, the first of equals. Cost: O(samples²) sums and one walk a class.
+    Errors: `InputError` for other numbers of classes, or ones that do not sum to 1.
+    """
+    p = np.asarray(classes, dtype=np.float64)
+    if len(p) not in {2, 3} or (p < 0).any() or abs(p.sum() - 1.0) > 1e-12:
+        raise InputError(message("classes", list(classes), "two or three probabilities that sum to 1"))
+    chosen = _choices(np.append(p, 0.0)[:3], selection_samples)
+    wrong = [number for number in range(len(p)) if p[number] <= decision.threshold]
+    return float(sum(chosen[k] * decision.certify_probability(float(p[k])) for k in wrong))
+
+
+def _choices(p: Float64[np.ndarray, " classes"], samples: int) -> Float64[np.ndarray, " classes"]:
+    """Return the probability of each of three classes to be chosen, by summing over all counts."""
+    first = np.arange(samples + 1)
+    share = p[1] / (1.0 - p[0]) if p[0] < 1 else 0.0
+    total = np.zeros(3)
+    for ones, weight in zip(first, binom.pmf(first, samples, p[0]), strict=True):
+        twos = np.arange(samples - ones + 1)
+        counts = np.stack([np.full_like(twos, ones), twos, samples - ones - twos])
+        weights = weight * binom.pmf(twos, samples - ones, min(1.0, share))
+        np.add.at(total, counts.argmax(axis=0), weights)
+    return total
