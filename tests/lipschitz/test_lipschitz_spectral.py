@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,10 +25,10 @@ def _matrix(sizes: tuple[int, int], seed: int, exponent: int = 0) -> np.ndarray:
 
 
 def _power_iteration(matrix: np.ndarray, steps: int, seed: int = 0) -> float:
-    v: np.ndarray = np.random.default_rng(seed).standard_normal(matrix.shape[1])
+    v: Any = np.random.default_rng(seed).standard_normal(matrix.shape[1])
     for _ in range(steps):
-        v = matrix.T @ (matrix @ v)
-        v /= np.linalg.norm(v)
+        moved = matrix.T @ (matrix @ v)
+        v = moved / float(np.linalg.norm(moved))
     return float(np.linalg.norm(matrix @ v))
 
 

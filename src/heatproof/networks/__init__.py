@@ -11,10 +11,13 @@ from heatproof.networks._registry import (
     names,
     parameters,
 )
+from heatproof.networks.chain import DiffusionChain
 from heatproof.networks.custom import Factory
 from heatproof.networks.lenet import LeNet
 from heatproof.networks.mlp import MLP
 from heatproof.networks.normalise import Normalise, Normalised
+from heatproof.networks.potential_flow import PotentialFlow
+from heatproof.networks.residual import Residual
 from heatproof.networks.residual_image import ResNet
 from heatproof.networks.residual_mlp import ResidualMLP
 from heatproof.networks.time import AtTime, Time, TimeConditioned, append_time, at_time
@@ -23,6 +26,7 @@ __all__ = [
     "MLP",
     "Activation",
     "AtTime",
+    "DiffusionChain",
     "Factory",
     "LeNet",
     "NetworkBase",
@@ -30,7 +34,9 @@ __all__ = [
     "NetworkSettings",
     "Normalise",
     "Normalised",
+    "PotentialFlow",
     "ResNet",
+    "Residual",
     "ResidualMLP",
     "Time",
     "TimeConditioned",

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from heatproof.lipschitz import Bound, lipschitz_bound
 from heatproof.networks._base import NetworkBase, check_image_shape
 
 __all__ = ["LeNet", "LeNetBackbone"]
@@ -63,6 +64,11 @@ class LeNetBackbone(nn.Module):
         """Return logits (B, K)."""
         logits: torch.Tensor = self.head(self.dense(self.features(x).flatten(1)))
         return logits
+
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return the product over the layers."""
+        layers = nn.Sequential(self.features, nn.Flatten(), self.dense, self.head)
+        return lipschitz_bound(layers, event_shape)
 
 
 def _after_pooling(size: int) -> int:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from heatproof.lipschitz import Bound, lipschitz_bound
 from heatproof.networks._base import ACTIVATIONS, Activation, NetworkBase, Width
 
 __all__ = ["MLP", "MLPBackbone"]
@@ -48,3 +49,7 @@ class MLPBackbone(nn.Module):
         """Return logits (B, K)."""
         logits: torch.Tensor = self.head(self.hidden(x.flatten(1)))
         return logits
+
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return the product over the layers."""
+        return lipschitz_bound(nn.Sequential(nn.Flatten(), self.hidden, self.head), event_shape)

@@ -16,6 +16,7 @@ from torch import nn
 
 from heatproof._check import message
 from heatproof.errors import InputError
+from heatproof.lipschitz import Bound, lipschitz_bound, product
 
 __all__ = ["Normalise", "Normalised", "Numbers", "check_event", "normaliser"]
 
@@ -65,6 +66,11 @@ class Normalise(nn.Module):
         normalised: torch.Tensor = (x - self.mean.view(-1, *ones)) / self.std.view(-1, *ones)
         return normalised
 
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return 1/min(std)."""
+        value = 1.0 / float(self.std.double().min()) * (1 + 2.0**-52)
+        return Bound(value, f"Normalise ({value:.6g})", event_shape)
+
     def check_channels(self, channels: int) -> None:
         """Raise `InputError` unless the numbers fit that many channels or features."""
         if self.channels not in {1, channels}:
@@ -101,6 +107,11 @@ class Normalised(nn.Module):
         check_event(x, self.event_shape)
         logits: torch.Tensor = self.backbone(x if self.normalise is None else self.normalise(x))
         return logits
+
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return the product of normalisation and backbone."""
+        parts = [part for part in (self.normalise, self.backbone) if part is not None]
+        return product(lipschitz_bound(part, event_shape) for part in parts)
 
 
 def normaliser(mean: Numbers | None, std: Numbers | None, channels: int) -> Normalise | None:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from torch import nn
 from torch.nn import functional
 
+from heatproof.lipschitz import Bound, lipschitz_bound, residual
 from heatproof.networks._base import NetworkBase, check_image_shape
 
 __all__ = ["ResNet", "ResNetBackbone", "ResidualBlock"]
@@ -85,6 +86,10 @@ class ResidualBlock(nn.Module):
         kept = x[:, :, :: self.stride, :: self.stride]
         return functional.pad(kept, (0, 0, 0, 0, 0, self.fresh)) if self.fresh else kept
 
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return 1 + Λ of the branch: the shortcut leaves pixels out, ReLU is 1-Lipschitz."""
+        return residual(lipschitz_bound(self.branch, event_shape))
+
 
 class ResNetBackbone(nn.Module):
     """Convolution, three stages of blocks, average pooling, head: (B, C, H, W) to logits (B, classes)."""
@@ -111,6 +116,11 @@ class ResNetBackbone(nn.Module):
         """Return logits (B, K)."""
         logits: torch.Tensor = self.head(self.stages(self.stem(x)).mean(dim=(2, 3)))
         return logits
+
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return the product over stem, blocks, pooling and head; large, as every block counts 1 + Λ."""
+        mean = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return lipschitz_bound(nn.Sequential(self.stem, self.stages, *mean, self.head), event_shape)
 
 
 def _stage(wide_in: int, wide_out: int, blocks: int, stride: int) -> nn.Sequential:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from heatproof.lipschitz import Bound, lipschitz_bound, product, residual
 from heatproof.networks._base import ACTIVATIONS, Activation, Depth, NetworkBase, Width
 
 __all__ = ["ResidualMLP", "ResidualMLPBackbone", "Velocity"]
@@ -54,6 +55,10 @@ class Velocity(nn.Module):
         velocity: torch.Tensor = self.outer(self.activation(self.inner(x)))
         return velocity
 
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return the product over the layers."""
+        return lipschitz_bound(nn.Sequential(self.inner, self.activation, self.outer), event_shape)
+
 
 class ResidualMLPBackbone(nn.Module):
     """Lift, `depth` Euler steps of size 1/depth, head: (B, *event), flattened, to logits (B, classes)."""
@@ -72,3 +77,10 @@ class ResidualMLPBackbone(nn.Module):
             state = state + self.step * velocity(state)
         logits: torch.Tensor = self.head(state)
         return logits
+
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return ‖lift‖·Π(1 + Λ_l/depth)·‖head‖, Λ_l the bound of each velocity."""
+        lift = lipschitz_bound(nn.Sequential(nn.Flatten(), self.lift), event_shape)
+        width = lift.event_shape
+        steps = [residual(lipschitz_bound(velocity, width), self.step) for velocity in self.velocities]
+        return product([lift, *steps, lipschitz_bound(self.head, width)])

@@ -8,6 +8,7 @@ of an image, so any backbone can be made time-conditioned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from heatproof._check import check_number, message
 from heatproof.errors import InputError
+from heatproof.lipschitz import Bound, lipschitz_bound, product
 from heatproof.networks.normalise import Normalise, check_event
 
 __all__ = ["AtTime", "Time", "TimeConditioned", "append_time", "at_time"]
@@ -63,6 +65,14 @@ class TimeConditioned(nn.Module):
         logits: torch.Tensor = self.backbone(append_time(values.flatten(1) if self.flatten else values, t))
         return logits
 
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return a bound in x, at any one time: x ↦ [x, t] keeps distances."""
+        seen = (math.prod(event_shape),) if self.flatten else event_shape
+        inner = lipschitz_bound(self.backbone, (seen[0] + 1, *seen[1:]))
+        if self.normalise is None:
+            return inner
+        return product([lipschitz_bound(self.normalise, event_shape), inner])
+
 
 class AtTime(nn.Module):
     """The network at one time: x ↦ model(x, t), t a number in [0, 1]. It shares the weights of `model`.
@@ -86,6 +96,10 @@ class AtTime(nn.Module):
         """Return logits (B, K) at the fixed time."""
         logits: torch.Tensor = self.model(x, self.t)
         return logits
+
+    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
+        """Return the model's bound in x, which holds at any one time."""
+        return lipschitz_bound(self.model, event_shape)
 
     def extra_repr(self) -> str:
         """Return the time for `print(model)`."""
