@@ -39,7 +39,7 @@ def _block(seed: int, features: int, width: int, activation: str, size: float) -
     block = PotentialFlow(features, width, activation).double()
     with torch.no_grad():
         block.weight.copy_(size * torch.randn_like(block.weight))
-        block.bias.normal_()
+        block.bias.normal_(std=size)  # so that values, and with them rounding, stay near 1
     return block
 
 
