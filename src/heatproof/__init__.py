@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from heatproof.data import DataSet, Split, load
     from heatproof.errors import HeatproofError
     from heatproof.objectives import ConvectionDiffusion, GaussianAugmentation, Natural
-    from heatproof.training import TrainingSettings, train
+    from heatproof.training import TrainingSettings, finetune, train
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,7 @@ __all__ = [
     "data",
     "equation",
     "errors",
+    "finetune",
     "load",
     "networks",
     "noise",
@@ -58,7 +59,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "networks": (),
     "noise": (),
     "objectives": ("ConvectionDiffusion", "GaussianAugmentation", "Natural"),
-    "training": ("TrainingSettings", "train"),
+    "training": ("TrainingSettings", "finetune", "train"),
 }
 
 

@@ -13,6 +13,8 @@ from heatproof.networks._registry import (
 )
 from heatproof.networks.chain import DiffusionChain
 from heatproof.networks.custom import Factory
+from heatproof.networks.denoised import Denoised
+from heatproof.networks.interior import InteriorClassifier, interior_diffusion
 from heatproof.networks.lenet import LeNet
 from heatproof.networks.mlp import MLP
 from heatproof.networks.normalise import Normalise, Normalised
@@ -26,8 +28,10 @@ __all__ = [
     "MLP",
     "Activation",
     "AtTime",
+    "Denoised",
     "DiffusionChain",
     "Factory",
+    "InteriorClassifier",
     "LeNet",
     "NetworkBase",
     "NetworkDescription",
@@ -44,6 +48,7 @@ __all__ = [
     "at_time",
     "build",
     "describe",
+    "interior_diffusion",
     "names",
     "parameters",
 ]
