@@ -85,8 +85,11 @@ class Noise(Specification, ABC):
     def threshold(self, radius: float) -> float:
         """Return the least p, up to rounding, with `self.radius(p) >= radius` as floating-point numbers.
 
-        That holds for the number returned, not only in real arithmetic. 1 where nothing less suffices.
+        That holds for the number returned, not only in real arithmetic. 1 where nothing less suffices, even
+        if 1 does not: no lower bound from samples is 1.
         """
+        if radius == math.inf:
+            return 1.0
         check_number("radius", radius, at_least=0)
         guess = min(1.0, max(0.5, self._first_guess(radius)))
         step = 2.0**-53
