@@ -2,40 +2,201 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from heatproof.report._style import Chart, legend_width
-from heatproof.report.charts import specification
+import numpy as np
 
-__all__ = ["gap_chart"]
+from heatproof._intervals import proportion
+from heatproof.report._style import CLASS_COLOURS, Chart, legend_width
+from heatproof.report.charts import specification
+from heatproof.studies.radius.plane import Region
+
+__all__ = ["broken_chart", "gap_chart", "map_chart", "ratio_chart", "truth_chart"]
+
+_GRID = 72
+"""Squares a side in the picture of a region."""
 
 
 def gap_chart(rows: Sequence[dict[str, Any]]) -> Chart:
-    """Return the quantiles of certified over exact radius at each distance, a line for each dimension."""
-    import altair as alt
-
+    """Return certified over exact radius at each distance, a line for each dimension."""
     values = [
         {
-            "d": f"d = {row['dimension']}",
-            "share": row["share"],
-            "ratio": round(row["radius"] / row["distance"], 5),
+            "group": f"d = {row['dimension']}",
+            "at": row["share"],
+            "ratio": round(row["radius"] / row["distance"], 4),
         }
         for row in rows
         if row["radius"] > 0
     ]
-    labels = list(dict.fromkeys(value["d"] for value in values))
+    return ratio_chart(
+        values,
+        "Half-spaces: certified over exact radius",
+        "One dot for each certificate, lines through the medians. No dot may lie above the dashed line, but "
+        "with probability α.",
+        x="distance / noise_std",
+        y="certified / exact radius",
+        line=True,
+    )
+
+
+def truth_chart(rows: Sequence[dict[str, Any]]) -> Chart:
+    """Return formula (3) over the true radius, against the true radius, for each region."""
+    names = {"pixels": "random map", "quadrants": "quadrants", "ring": "ring"}
+    values = [
+        {
+            "group": names[row["kind"]],
+            "at": round(row["low"] / row["noise_std"], 4),
+            "ratio": round(row["heat"] / row["low"], 4),
+        }
+        for row in rows
+    ]
+    return ratio_chart(
+        values,
+        "The plane: formula (3) over true radius",
+        "One dot for each point. The formula meets the truth where the boundary is flat at the scale of the "
+        "noise, and stays below it elsewhere.",
+        x="true radius / noise_std",
+        y="formula (3) / true radius",
+    )
+
+
+def ratio_chart(
+    values: Sequence[dict[str, Any]], title: str, caption: str, *, x: str, y: str, line: bool = False
+) -> Chart:
+    """Return a scatter of `ratio` over `at`, coloured by `group`, with the truth as a dashed line at 1."""
+    import altair as alt
+
+    labels = list(dict.fromkeys(value["group"] for value in values))
+    base = alt.Chart(alt.InlineData(values=list(values))).encode(
+        x=alt.X("at:Q", title=x, scale=alt.Scale(zero=True)),
+        color=alt.Color("group:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
+        tooltip=[
+            alt.Tooltip("group:N", title=" "),
+            alt.Tooltip("at:Q", title=x),
+            alt.Tooltip("ratio:Q", title=y),
+        ],
+    )
+    upright = alt.Y("ratio:Q", title=y, scale=alt.Scale(domain=[0, 1.05]))
+    dots = base.mark_point(filled=True, size=24, opacity=0.4).encode(upright)
+    truth = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], strokeWidth=1.5)
+    layers = [truth.encode(alt.Y("one:Q")), dots]
+    if line:
+        layers.append(base.mark_line(strokeWidth=2).encode(alt.Y("median(ratio):Q")))
+    return Chart(title, caption, specification(alt.layer(*layers), title), legend_width(labels))
+
+
+def broken_chart(counts: Sequence[tuple[str, float, int, int]]) -> Chart:
+    """Return the share broken (name, multiple, count, trials) with its 95 % interval, at each multiple."""
+    import altair as alt
+
+    values = [
+        {"group": name, "at": multiple, "share": share.value, "low": share.low, "high": share.high}
+        for name, multiple, count, trials in counts
+        for share in (proportion(count, trials),)
+    ]
+    labels = list(dict.fromkeys(value["group"] for value in values))
     base = alt.Chart(alt.InlineData(values=values)).encode(
-        x=alt.X("share:Q", title="distance / noise_std", scale=alt.Scale(zero=True)),
-        color=alt.Color("d:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
+        x=alt.X("at:Q", title="radius of the attack / certified radius", scale=alt.Scale(zero=False)),
+        color=alt.Color("group:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
     )
-    y = alt.Y("ratio:Q", title="certified / exact radius", scale=alt.Scale(domain=[0, 1.05], clamp=True))
-    dots = base.mark_point(filled=True, size=22, opacity=0.35).encode(y)
-    line = base.mark_line(strokeWidth=2).encode(alt.Y("median(ratio):Q"))
-    truth = alt.Chart(alt.InlineData(values=[{"at": 1}])).mark_rule(strokeDash=[4, 4]).encode(alt.Y("at:Q"))
+    upright = alt.Y("share:Q", title="share of certificates broken", axis=alt.Axis(format=".0%"))
+    bars = base.mark_rule(strokeWidth=1.5).encode(
+        alt.Y("low:Q", scale=alt.Scale(domain=[0, 1])), alt.Y2("high:Q")
+    )
+    line = base.mark_line(strokeWidth=2, point=True).encode(upright)
+    edge = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], strokeWidth=1.5)
+    title = "Share of certificates broken, by radius of the attack"
     caption = (
-        "One dot for each certificate, lines through the medians. The dashed line is the truth: no dot may "
-        "lie above it."
+        "Bars: 95 % (Clopper–Pearson). Left of the dashed line, at the certified radius, nothing may break."
     )
-    spec = specification(alt.layer(truth, dots, line), "Certified over exact radius of half-spaces")
-    return Chart("Half-spaces: certified over exact radius", caption, spec, legend_width(labels))
+    spec = specification(alt.layer(edge.encode(alt.X("one:Q")), bars, line), title)
+    return Chart(title, caption, spec, legend_width(labels))
+
+
+def map_chart(region: Region, rows: Sequence[dict[str, Any]]) -> Chart:
+    """Return the smoothed classes of a region with certified and true circles round some points."""
+    import altair as alt
+
+    edge = region.extent + 0.5
+    axis = alt.Scale(domain=[-edge, edge], nice=False)
+    x, y = alt.X("x:Q", title="x₁", scale=axis), alt.Y("y:Q", title="x₂", scale=axis)
+    field = (
+        alt.Chart(alt.InlineData(values=_field(region, edge)))
+        .mark_rect(clip=True)
+        .encode(
+            alt.X("x:Q", title="x₁", scale=axis),
+            alt.Y("y:Q", title="x₂", scale=axis),
+            alt.X2("x2:Q"),
+            alt.Y2("y2:Q"),
+            alt.Color(
+                "class:N", scale=alt.Scale(domain=[0, 1, 2], range=list(CLASS_COLOURS[:3])), legend=None
+            ),
+            alt.Opacity("p:Q", scale=alt.Scale(domain=[0.33, 1], range=[0.12, 0.75]), legend=None),
+        )
+    )
+    rings = (
+        alt.Chart(alt.InlineData(values=list(_circles(rows))))
+        .mark_line(strokeWidth=1.8, clip=True)
+        .encode(
+            x,
+            y,
+            order="turn:Q",
+            detail="point:N",
+            strokeDash=alt.StrokeDash(
+                "radius:N",
+                scale=alt.Scale(domain=["certified, formula (3)", "true"], range=[[1, 0], [4, 3]]),
+                legend=alt.Legend(title=None, symbolStrokeColor="gray"),
+            ),
+            color=alt.value("black"),
+        )
+    )
+    dots = [{"x": row["x"][0], "y": row["x"][1]} for row in rows]
+    middle = (
+        alt.Chart(alt.InlineData(values=dots)).mark_point(filled=True, size=18, color="black").encode(x, y)
+    )
+    caption = (
+        "Colour: the class that smoothing answers, strength: its probability. Solid circles: formula (3); "
+        "dashed: the true radius, which touches the nearest change of colour."
+    )
+    spec = specification(
+        alt.layer(field, rings, middle), "Certified and true radii on a random map", height=None
+    )
+    title = f"A random map, noise_std {region.s:g}: certified and true radii"
+    return Chart(title, caption, spec, legend_width(["certified, formula (3)"]), aspect=1.0)
+
+
+def _field(region: Region, edge: float) -> list[dict[str, float]]:
+    sides = np.linspace(-edge, edge, _GRID + 1)
+    middles = (sides[1:] + sides[:-1]) / 2
+    points = np.stack(np.meshgrid(middles, middles, indexing="ij"), axis=-1).reshape(-1, 2)
+    scores = region.scores(points)
+    step = float(sides[1] - sides[0])
+    return [
+        {
+            "x": round(float(x) - step / 2, 4),
+            "x2": round(float(x) + step / 2, 4),
+            "y": round(float(y) - step / 2, 4),
+            "y2": round(float(y) + step / 2, 4),
+            "class": int(one.argmax()),
+            "p": round(float(one.max()), 2),
+        }
+        for (x, y), one in zip(points, scores, strict=True)
+    ]
+
+
+def _circles(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    turns = 49
+    kinds = (("certified, formula (3)", "heat"), ("true", "low"))
+    return [
+        {
+            "point": f"{number} {name}",
+            "radius": label,
+            "turn": turn,
+            "x": round(row["x"][0] + row[name] * math.cos(2 * math.pi * turn / (turns - 1)), 4),
+            "y": round(row["x"][1] + row[name] * math.sin(2 * math.pi * turn / (turns - 1)), 4),
+        }
+        for (number, row), (label, name), turn in itertools.product(enumerate(rows), kinds, range(turns))
+    ]

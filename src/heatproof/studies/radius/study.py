@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Self, final
 from pydantic import Field
 
 from heatproof.studies._study import Cell, Results, Study, Summary
-from heatproof.studies.radius import half_spaces
+from heatproof.studies.radius import controls, drift, half_spaces, regions, trained
 
 __all__ = ["Radius"]
 
+_PARTS = (half_spaces, regions, drift, controls, trained)
 _Positive = Annotated[float, Field(gt=0)]
 
 
@@ -39,10 +40,45 @@ class Radius(Study):
     estimation_samples: int = Field(10_000, ge=1)
     selection_samples: int = Field(100, ge=1)
 
+    plane_noise_stds: tuple[_Positive, ...] = (0.3, 0.6, 1.0)
+    plane_points: int = Field(100, ge=12)
+
+    rates: tuple[float, ...] = (-2.0, -0.5, 0.0, 0.5, 2.0)
+    drift_points: int = Field(20, ge=1)
+    grid_cells: int = Field(200, ge=8, multiple_of=4)
+
+    recipes: tuple[str, ...] = ("digits_gaussian", "digits_convection_diffusion")
+    training_seeds: int = Field(2, ge=1)
+    budget: int = Field(480, ge=1)
+    attacked_inputs: int = Field(150, ge=1)
+    multiples: tuple[_Positive, ...] = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0)
+    """Radii of the attacks, as multiples of the certified radius; the first one searches inside."""
+    attack_steps: int = Field(20, ge=1)
+    attack_samples: int = Field(32, ge=1)
+    judgement_samples: int = Field(4000, ge=100)
+    bisections: int = Field(6, ge=0)
+
     @classmethod
     def quick(cls, seed: int = 0) -> Self:
         """Return fewer certificates from fewer samples."""
-        return cls(seed=seed, sigmas=(0.25, 1.0), certificates=20, estimation_samples=1000)
+        return cls(
+            seed=seed,
+            sigmas=(0.25, 1.0),
+            certificates=20,
+            estimation_samples=1000,
+            plane_noise_stds=(0.3,),
+            plane_points=100,
+            drift_points=4,
+            grid_cells=100,
+            training_seeds=1,
+            budget=80,
+            attacked_inputs=50,
+            multiples=(1.0, 1.5, 3.0),
+            attack_steps=10,
+            attack_samples=16,
+            judgement_samples=1000,
+            bisections=4,
+        )
 
     def repeats(self, dimension: int) -> int:
         """Return how many certificates there are for each σ and distance."""
@@ -50,10 +86,10 @@ class Radius(Study):
 
     def cells(self) -> Sequence[Cell]:
         """Return the cells of all parts."""
-        return tuple(half_spaces.cells(self))
+        return tuple(cell for part in _PARTS for cell in part.cells(self))
 
     def summarise(self, results: Results) -> Summary:
         """Return the summaries of all parts, one after the other."""
-        parts = [half_spaces.summarise(self, results)]
+        parts = [part.summarise(self, results) for part in _PARTS]
         verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
         return Summary(verdicts, tuple(section for part in parts for section in part.sections))
