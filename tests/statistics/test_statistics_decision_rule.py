@@ -21,7 +21,9 @@ from heatproof.statistics import (
     State,
     boundary,
     check_probabilities,
+    choice_probability,
     false_certificate_probability,
+    selection_samples,
     simulate,
 )
 
@@ -115,18 +117,31 @@ def test_rules_that_do_not_belong_together_are_refused() -> None:
         )
 
 
-@pytest.mark.parametrize("selection_samples", [1, 2, 16])
-def test_choice_and_decision_together_keep_the_level(selection_samples: int) -> None:
+@pytest.mark.parametrize("selection", [1, 2, 16])
+def test_choice_and_decision_together_keep_the_level(selection: int) -> None:
     one = boundary(0.7, 0.05, 2_000)
     for p in (0.0, 0.3, 0.45, 0.5, 0.6, 0.69, 0.7, 0.71, 0.9, 1.0):
         for share in (0.0, 0.2, 0.5):
             classes = [p, (1 - p) * share, (1 - p) * (1 - share)]
-            assert false_certificate_probability(one, classes, selection_samples) <= 0.05
-    assert (
-        false_certificate_probability(one, [0.7, 0.3], selection_samples)
-        == pytest.approx(one.false_certificate_probability, rel=0.2)
-        or selection_samples < 16
-    )
+            assert false_certificate_probability(one, classes, selection) <= 0.05
+
+
+def test_few_selection_draws_are_chosen_where_few_suffice() -> None:
+    assert [
+        selection_samples(t) for t in (0.5, 0.5987063256829237, 0.8413447460685429, 0.97725, 0.99865)
+    ] == [
+        160,
+        72,
+        16,
+        8,
+        8,
+    ]
+    p = np.array([0.8413447460685429, 0.9, 0.999])
+    missed = 1 - choice_probability(p, 16)
+    votes = np.random.default_rng(5).binomial(16, p[0], 200_000)
+    drawn = (votes < 8).mean() + 0.5 * (votes == 8).mean()
+    assert missed[0] == pytest.approx(drawn, abs=5 * math.sqrt(missed[0] / 200_000))
+    assert (np.diff(missed) < 0).all()
 
 
 def test_selection_draws_used_again_break_the_level() -> None:

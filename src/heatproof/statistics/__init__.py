@@ -3,26 +3,29 @@
 from heatproof.statistics._boundary import Boundary
 from heatproof.statistics._calibrated import boundary
 from heatproof.statistics._rule import State, StoppingRule
+from heatproof.statistics.binomial import simultaneous_bounds
 from heatproof.statistics.decision import CERTIFIED, NOT_CERTIFIED, OPEN, DecisionRule, DecisionState
 from heatproof.statistics.fixed import FixedRule
 from heatproof.statistics.mixture import mixture_lower_bounds
+from heatproof.statistics.multiplicity import MULTIPLICITIES, Multiplicity, holm, level_of_one
 from heatproof.statistics.radius import RadiusRule, gaussian_radii
 from heatproof.statistics.selection import (
-    SELECTION_SAMPLES,
     choice_probability,
     false_certificate_probability,
+    selection_samples,
 )
 from heatproof.statistics.simulation import Simulated, check_probabilities, simulate
 
 __all__ = [
     "CERTIFIED",
+    "MULTIPLICITIES",
     "NOT_CERTIFIED",
     "OPEN",
-    "SELECTION_SAMPLES",
     "Boundary",
     "DecisionRule",
     "DecisionState",
     "FixedRule",
+    "Multiplicity",
     "RadiusRule",
     "Simulated",
     "State",
@@ -32,6 +35,10 @@ __all__ = [
     "choice_probability",
     "false_certificate_probability",
     "gaussian_radii",
+    "holm",
+    "level_of_one",
     "mixture_lower_bounds",
+    "selection_samples",
     "simulate",
+    "simultaneous_bounds",
 ]
