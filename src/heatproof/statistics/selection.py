@@ -57,8 +57,8 @@ def choice_probability(p: Float64[np.ndarray, " inputs"], samples: int) -> Float
 def false_certificate_probability(decision: Boundary, classes: Sequence[float], selection: int) -> float:
     """Return P(a class with p_k ≤ threshold is chosen, then certified), exact, for two or three classes.
 
-    `classes`: the probabilities of all classes, summing to 1. The class with most of `selection` votes is chosen,
-    the first of equals. Cost: O(samples²) sums and one walk a class.
+    `classes`: the probabilities of all classes, summing to 1. The class with most of `selection` votes is
+    chosen, the first of equals. Cost: O(samples²) sums and one walk a class.
     Errors: `InputError` for other numbers of classes, or ones that do not sum to 1.
     """
     p = np.asarray(classes, dtype=np.float64)
