@@ -33,7 +33,9 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.successes} of {self.trials})"
 
 
-def lower_bounds(successes: Int64[np.ndarray, " b"], trials: int, alpha: float) -> Float64[np.ndarray, " b"]:
+def lower_bounds(
+    successes: Int64[np.ndarray, " b"], trials: int | Int64[np.ndarray, " b"], alpha: float
+) -> Float64[np.ndarray, " b"]:
     """Return, for each count, the p with P(Bin(trials, p) ≥ count) = α; 0 where the count is 0.
 
     P(bound > true p) ≤ α for each entry on its own. Cost: one inverse incomplete beta function an entry.
