@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from heatproof.certification._under_noise import UnderNoise, advice, pilot_rows, under_noise, warn
+from heatproof.certification._under_noise import (
+    UnderNoise,
+    advice,
+    noisy_copies,
+    pilot_rows,
+    under_noise,
+    warn,
+)
 from heatproof.errors import NoiseWarning
+from heatproof.noise import Gaussian, Lattice
+from heatproof.noise.keyed import Stage, Stream, chunk_of
 
 
 def _read(x: Tensor) -> Tensor:
@@ -68,6 +77,30 @@ def test_the_largest_data_sets() -> None:
     rows = pilot_rows(50_000_000)
     assert len(rows.unique()) == 64
     assert int(rows.max()) < 50_000_000
+
+
+def test_noisy_copies_are_on_the_lattice_and_keyed_by_input() -> None:
+    x = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    lattice = Lattice.for_noise(Gaussian(noise_std=0.5))
+    noisy = noisy_copies(x, [7, 8, 9], lattice, seed=1, copies=500)
+    assert noisy.shape == (500, 3, 2, 2)
+    assert torch.equal(noisy.double() / lattice.unit, (noisy.double() / lattice.unit).round())
+    turned = noisy_copies(x.flip(0).requires_grad_(), [9, 8, 7], lattice, seed=1, copies=500)
+    assert torch.equal(turned.flip(1), noisy)
+    assert not torch.equal(noisy_copies(x, [7, 8, 9], lattice, seed=2, copies=500), noisy)
+    deviations = (noisy - x).double()
+    z = deviations.mean() / (0.5 / deviations.numel() ** 0.5)
+    assert abs(float(z)) < 6  # false alarm below 1e-8
+    assert float(deviations.std()) == pytest.approx(0.5, rel=0.06)
+
+
+def test_no_sample_of_a_certificate_is_a_draw_of_the_pilot() -> None:
+    """Chunks of one stage have distinct seeds; the pilot's lies beyond any number of draws."""
+    last = chunk_of(10**11)
+    assert last.number < (1 << 30) - 1
+    words = {Stream(3, 5, stage).word(chunk) for stage in Stage for chunk in range(1_000)}
+    assert Stream(3, 5, Stage.SELECTION).word((1 << 30) - 1) not in words
+    assert len(words) == 4_000
 
 
 def test_it_says_what_was_measured_what_to_expect_and_what_to_do() -> None:

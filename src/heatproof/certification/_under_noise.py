@@ -8,7 +8,7 @@ thousandth of the cost. It proves nothing and enters no certificate: its draws a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,25 @@ from torch import Tensor
 
 from heatproof._intervals import upper_bound
 from heatproof.errors import NoiseWarning
+from heatproof.noise import Lattice
+from heatproof.noise.keyed import Stage, generator
 
-__all__ = ["PILOT_COPIES", "PILOT_INPUTS", "UnderNoise", "advice", "pilot_rows", "under_noise", "warn"]
+__all__ = [
+    "PILOT_COPIES",
+    "PILOT_INPUTS",
+    "UnderNoise",
+    "advice",
+    "noisy_copies",
+    "pilot_rows",
+    "under_noise",
+    "warn",
+]
 
 PILOT_INPUTS = 64
 PILOT_COPIES = 8
 _LEVEL = 0.05
+_CHUNK = (1 << 30) - 1
+"""The last chunk of the selection's stream, which no certification reaches: the pilot's draws are its own."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,25 @@ class UnderNoise:
 def pilot_rows(count: int) -> Int64[Tensor, " rows"]:
     """Return which of `count` inputs to try: at most `PILOT_INPUTS`, evenly spread, each once."""
     return torch.linspace(0, count - 1, min(count, PILOT_INPUTS), dtype=torch.float64).round().long()
+
+
+def noisy_copies(
+    x: Float[Tensor, "inputs *event"],
+    index: Sequence[int],
+    lattice: Lattice,
+    seed: int,
+    copies: int = PILOT_COPIES,
+) -> Float[Tensor, "copies inputs *noisy"]:
+    """Return noisy copies of all inputs, keyed by (seed, index of the input), on the CPU.
+
+    They are drawn apart from all samples of certificates, attacks and judgements, on the same lattice.
+    """
+    noise, found = lattice.noise, []
+    for codes, key in zip(lattice.codes(x.detach().cpu()), index, strict=True):
+        values = torch.empty(copies, *noise.drawn_shape(codes.shape))
+        noise.fill(values, generator(seed, int(key), Stage.SELECTION, _CHUNK))
+        found.append(lattice.perturb(codes, values))
+    return torch.stack(found, dim=1)
 
 
 def under_noise(
