@@ -124,9 +124,9 @@ def test_a_model_that_answers_one_class_under_noise_does_not_abstain() -> None:
 
 @pytest.mark.parametrize(
     ("kept", "inputs", "speaks"),
-    [(24, 64, True), (25, 64, False), (64, 64, False), (0, 5, True), (0, 4, False)],
+    [(31, 64, True), (32, 64, False), (64, 64, False), (3, 8, True), (4, 8, False), (0, 7, False)],
 )
-def test_it_is_quiet_unless_it_is_sure(kept: int, inputs: int, speaks: bool) -> None:
+def test_it_speaks_where_fewer_than_half_are_kept(kept: int, inputs: int, speaks: bool) -> None:
     assert (advice(_found(kept, inputs=inputs), "noise") is not None) == speaks
 
 

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from heatproof._intervals import upper_bound
 from heatproof.errors import NoiseWarning
 from heatproof.noise import Lattice
 from heatproof.noise.keyed import Stage, generator
@@ -34,7 +33,7 @@ __all__ = [
 
 PILOT_INPUTS = 64
 PILOT_COPIES = 8
-_LEVEL = 0.05
+_LEAST = 8
 _CHUNK = (1 << 30) - 1
 """The last chunk of the selection's stream, which no certification reaches: the pilot's draws are its own."""
 
@@ -113,12 +112,13 @@ def under_noise(
 
 
 def advice(found: UnderNoise, noise: str) -> str | None:
-    """Say what to expect and what to do, or nothing where at least half of the inputs may be kept.
+    """Say what to expect and what to do, or nothing where at least half of the inputs are kept.
 
-    It speaks where the share of inputs kept is below ½ at level 5 % (one-sided Clopper–Pearson over the
-    inputs of the pilot), so never for fewer than five inputs. `noise` is how the noise is called.
+    Nothing, too, for fewer than 8 inputs: their certificates say it themselves. `noise` is how the noise is
+    called. A share of undecided inputs is a low guess of the abstentions to come: with few copies a class
+    has more than half of them by luck, too.
     """
-    if upper_bound(found.kept, found.inputs, _LEVEL) >= 0.5:
+    if found.inputs < _LEAST or 2 * found.kept >= found.inputs:
         return None
     other = f", {found.moved} go to another class" if found.moved else ""
     return (
