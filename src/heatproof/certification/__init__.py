@@ -14,6 +14,7 @@ from heatproof.certification._record import (
 from heatproof.certification._smoothed import SmoothedPredictor
 from heatproof.certification._store import CertificateStore
 from heatproof.certification._verify import Verification, verify_store
+from heatproof.certification.margin import MarginCertificate, certify_margin, strongest
 from heatproof.certification.results import Certificates
 
 __all__ = [
@@ -23,12 +24,15 @@ __all__ = [
     "CertificateStore",
     "Certificates",
     "CertificationSettings",
+    "MarginCertificate",
     "SmoothedPredictor",
     "Verification",
     "certify",
+    "certify_margin",
     "export_certificates",
     "fingerprint",
     "guarantee",
     "make_certificate",
+    "strongest",
     "verify_store",
 ]

@@ -10,7 +10,7 @@ from typing import final
 from heatproof._check import message
 from heatproof.errors import LipschitzError
 
-__all__ = ["Bound", "beside", "product", "refused", "residual", "up"]
+__all__ = ["Bound", "product", "refused", "residual", "up"]
 
 _ALLOWED = "a module whose global ℓ2 Lipschitz constant has a proved bound"
 
@@ -21,7 +21,8 @@ class Bound:
     """‖F(x) − F(y)‖₂ ≤ value·‖x − y‖₂ for all x, y of one shape; `how` says where it comes from.
 
     `event_shape` is the shape of F(x), without the batch. A class of your own that defines
-    `lipschitz_bound(self, event_shape) -> Bound` is taken at its word.
+    `lipschitz_bound(self, event_shape) -> Bound` is taken at its word. Errors: `LipschitzError` for a value
+    that is negative or not finite.
     """
 
     value: float
@@ -47,11 +48,6 @@ def residual(branch: Bound, step: float = 1.0) -> Bound:
     """Return the bound of x + step·F(x), 1 + |step|·Λ."""
     how = f"1 + {branch.how}" if step == 1 else f"1 + {abs(step):g}·{branch.how}"
     return Bound(up(1.0 + up(abs(step) * branch.value)), f"({how})", branch.event_shape)
-
-
-def beside(one: Bound, other: Bound) -> Bound:
-    """Return the bound of F(x) + G(x), Λ_F + Λ_G."""
-    return Bound(up(one.value + other.value), f"({one.how} + {other.how})", one.event_shape)
 
 
 def refused(got: str, advice: str) -> LipschitzError:

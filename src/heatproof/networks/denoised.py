@@ -26,7 +26,8 @@ class Denoised(nn.Module):
     this whole under noise: a radius is still a distance between raw inputs, whatever the denoiser does.
 
     A model that takes time keeps it: the pair is time-conditioned where `model` is. It carries no noise_std
-    of its own. To train the denoiser alone, freeze the classifier: `model.requires_grad_(False)`.
+    of its own. To train the denoiser alone, freeze the classifier: `model.requires_grad_(False)` (the
+    running statistics of its batch normalisation, if any, still move while it is in training mode).
 
     Cost: both, once. Errors: `InputError` for inputs that are not floating-point (B, *event) or a range that
     is none, `ModelError` for parts that cannot be called and for a denoiser that changes shape or type.

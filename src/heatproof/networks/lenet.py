@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from heatproof.lipschitz import Bound, lipschitz_bound
 from heatproof.networks._base import NetworkBase, check_image_shape
 
 __all__ = ["LeNet", "LeNetBackbone"]
@@ -65,10 +64,9 @@ class LeNetBackbone(nn.Module):
         logits: torch.Tensor = self.head(self.dense(self.features(x).flatten(1)))
         return logits
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return the product over the layers."""
-        layers = nn.Sequential(self.features, nn.Flatten(), self.dense, self.head)
-        return lipschitz_bound(layers, event_shape)
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the modules that this is the composition of."""
+        return [self.features, nn.Flatten(), self.dense, self.head]
 
 
 def _after_pooling(size: int) -> int:

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from heatproof.lipschitz import Bound, lipschitz_bound
 from heatproof.networks._base import ACTIVATIONS, Activation, NetworkBase, Width
 
 __all__ = ["MLP", "MLPBackbone"]
@@ -50,6 +49,6 @@ class MLPBackbone(nn.Module):
         logits: torch.Tensor = self.head(self.hidden(x.flatten(1)))
         return logits
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return the product over the layers."""
-        return lipschitz_bound(nn.Sequential(nn.Flatten(), self.hidden, self.head), event_shape)
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the modules that this is the composition of."""
+        return [nn.Flatten(), self.hidden, self.head]

@@ -16,7 +16,7 @@ from torch import nn
 
 from heatproof._check import message
 from heatproof.errors import InputError
-from heatproof.lipschitz import Bound, lipschitz_bound, product
+from heatproof.lipschitz import Bound
 
 __all__ = ["Normalise", "Normalised", "Numbers", "check_event", "normaliser"]
 
@@ -108,10 +108,9 @@ class Normalised(nn.Module):
         logits: torch.Tensor = self.backbone(x if self.normalise is None else self.normalise(x))
         return logits
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return the product of normalisation and backbone."""
-        parts = [part for part in (self.normalise, self.backbone) if part is not None]
-        return product(lipschitz_bound(part, event_shape) for part in parts)
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the modules that this is the composition of."""
+        return [part for part in (self.normalise, self.backbone) if part is not None]
 
 
 def normaliser(mean: Numbers | None, std: Numbers | None, channels: int) -> Normalise | None:

@@ -117,10 +117,9 @@ class ResNetBackbone(nn.Module):
         logits: torch.Tensor = self.head(self.stages(self.stem(x)).mean(dim=(2, 3)))
         return logits
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return the product over stem, blocks, pooling and head; large, as every block counts 1 + Λ."""
-        mean = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        return lipschitz_bound(nn.Sequential(self.stem, self.stages, *mean, self.head), event_shape)
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the modules that this is the composition of; a bound is large, as each block is 1 + Λ."""
+        return [self.stem, self.stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), self.head]
 
 
 def _stage(wide_in: int, wide_out: int, blocks: int, stride: int) -> nn.Sequential:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from heatproof.lipschitz import Bound, lipschitz_bound, product, residual
 from heatproof.networks._base import ACTIVATIONS, Activation, Depth, NetworkBase, Width
+from heatproof.networks.residual import Residual
 
 __all__ = ["ResidualMLP", "ResidualMLPBackbone", "Velocity"]
 
@@ -55,9 +55,9 @@ class Velocity(nn.Module):
         velocity: torch.Tensor = self.outer(self.activation(self.inner(x)))
         return velocity
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return the product over the layers."""
-        return lipschitz_bound(nn.Sequential(self.inner, self.activation, self.outer), event_shape)
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the modules that this is the composition of."""
+        return [self.inner, self.activation, self.outer]
 
 
 class ResidualMLPBackbone(nn.Module):
@@ -78,9 +78,7 @@ class ResidualMLPBackbone(nn.Module):
         logits: torch.Tensor = self.head(state)
         return logits
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return ‖lift‖·Π(1 + Λ_l/depth)·‖head‖, Λ_l the bound of each velocity."""
-        lift = lipschitz_bound(nn.Sequential(nn.Flatten(), self.lift), event_shape)
-        width = lift.event_shape
-        steps = [residual(lipschitz_bound(velocity, width), self.step) for velocity in self.velocities]
-        return product([lift, *steps, lipschitz_bound(self.head, width)])
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the modules that this is the composition of; each step is 1 + Λ/depth."""
+        steps = [Residual(velocity, self.step) for velocity in self.velocities]
+        return [nn.Flatten(), self.lift, *steps, self.head]

@@ -97,9 +97,9 @@ class AtTime(nn.Module):
         logits: torch.Tensor = self.model(x, self.t)
         return logits
 
-    def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return the model's bound in x, which holds at any one time."""
-        return lipschitz_bound(self.model, event_shape)
+    def lipschitz_parts(self) -> list[nn.Module]:
+        """Return the model, whose bound in x holds at any one time."""
+        return [self.model]
 
     def extra_repr(self) -> str:
         """Return the time for `print(model)`."""
