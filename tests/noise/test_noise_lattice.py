@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from cases.noises import DIMENSION, noises
 from heatproof._intervals import lower_bound
 from heatproof.errors import InputError
-from heatproof.noise import Gaussian, Lattice
+from heatproof.noise import Gaussian, Lattice, Noise
 from heatproof.noise.keyed import Stage, Stream, chunk_of, random
 
 NOISE = st.floats(1e-3, 1e3)
@@ -142,8 +143,15 @@ def test_the_path_may_change_between_an_input_and_its_perturbation(start: int) -
 
 
 def test_the_normals_are_far_below_the_head_room() -> None:
-    """24-bit uniforms give |z| < 6: below 2¹⁹ units of at most 2¹⁵ to a noise_std."""
-    assert math.sqrt(-2 * math.log(2**-25)) * 2**15 < 2**19
+    """Box–Muller: √(−2·ln u), u ≥ 2⁻⁵³ (fewer than 16 numbers), 2⁻²⁴ (more), 2⁻³³ (CUDA)."""
+    assert math.sqrt(2 * 53 * math.log(2)) < Gaussian(noise_std=1.0).largest < 8.7
+    largest = 0.0
+    for size in (8, 1 << 16):
+        source = torch.Generator().manual_seed(size)
+        for _ in range(200):
+            largest = max(largest, float(torch.empty(size).normal_(generator=source).abs().max()))
+    assert 4.5 < largest < math.sqrt(2 * 24 * math.log(2))
+    assert Gaussian(noise_std=1.0).largest * 2**15 < 2**19
 
 
 def test_values_too_large_for_the_noise_are_refused() -> None:
@@ -212,3 +220,61 @@ def test_what_the_model_sees_is_a_function_of_the_point_alone() -> None:
         for point, value in zip(points.flatten().tolist(), values.flatten().tolist(), strict=True):
             assert seen.setdefault(int(point), value) == value
     assert len(seen) < 300_000  # many points were met more than once
+
+
+# Every noise
+
+
+@pytest.mark.parametrize("noise", noises(), ids=lambda noise: noise.describe())
+@given(seed=st.integers(0, 10_000), grid_step=st.none() | st.floats(1e-4, 1.0), size=st.floats(1e-6, 3))
+@settings(max_examples=40)
+def test_a_radius_in_any_norm_pays_for_both_roundings(
+    noise: Noise, seed: int, grid_step: float | None, size: float
+) -> None:
+    """‖x′_L − x_L‖ ≤ ‖x′ − x‖ + `rounding(x)` in the noise's own norm; half of it is not enough."""
+    lattice, draw = Lattice.for_noise(noise, grid_step), torch.Generator().manual_seed(seed)
+    x = torch.randn(50, DIMENSION, generator=draw).double()
+    moved = x + size * torch.randn(50, DIMENSION, generator=draw).double() * noise.scale
+    far = noise.length((lattice.codes(moved) - lattice.codes(x)) * lattice.unit)
+    near = noise.length(moved - x)
+    assert bool((far <= near + lattice.rounding(x) + 1e-12).all())
+
+
+def test_half_a_cell_alone_is_not_enough() -> None:
+    """Negative control: inputs off the lattice need both terms."""
+    lattice = _gaussian(1.0)
+    x, moved = torch.tensor([[0.49]]).double() * lattice.unit, torch.tensor([[0.51]]).double() * lattice.unit
+    far = float((lattice.codes(moved) - lattice.codes(x)).abs()) * lattice.unit
+    assert far > float((moved - x).abs()) + 0.5 * lattice.unit
+    assert far <= float((moved - x).abs()) + float(lattice.rounding(x))
+
+
+@pytest.mark.parametrize("noise", noises(), ids=lambda noise: noise.describe())
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_the_sum_is_exact_for_every_noise(noise: Noise, scale: float) -> None:
+    """In whole numbers, on both paths; in place; ready codes give the same bits."""
+    lattice = Lattice.for_noise(noise, 1 / 255)
+    x = scale * _pixels(1, DIMENSION)
+    codes = lattice.codes(x)[0]
+    values = random(noise, x.shape[1:], Stream(0, 0, Stage.ATTACK), chunk_of(5000))
+    factor = torch.tensor(noise.scale / lattice.unit, dtype=torch.float32)
+    whole = codes + torch.round(values * factor).double()
+    assert float(whole.abs().max()) < 2**30
+    ready = lattice.ready(codes)
+    fits = float(codes.abs().max()) + noise.largest * float(factor) < 2**24 - 1
+    assert ready.dtype == (torch.float32 if fits else torch.int32)
+    again = lattice.perturb(ready, values.clone())
+    seen = lattice.perturb(codes, values)
+    assert seen.data_ptr() == values.data_ptr()
+    assert torch.equal(seen, again)
+    assert torch.equal(seen, whole.to(torch.int32).float() * torch.tensor(lattice.unit, dtype=torch.float32))
+
+
+@pytest.mark.parametrize("noise", [noise for noise in noises() if noise.dyadic], ids=lambda n: n.describe())
+@pytest.mark.parametrize("grid_step", [None, 1 / 255, 1e-9])
+def test_l1_noises_keep_their_own_lattice(noise: Noise, grid_step: float | None) -> None:
+    lattice = Lattice.for_noise(noise, grid_step)
+    assert noise.scale / lattice.unit == 2.0**20
+    assert lattice.grid_step is None
+    pixels = _pixels(4, 3072)
+    assert float(lattice.rounding(pixels).max()) <= 0.003 * noise.scale

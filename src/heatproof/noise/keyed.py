@@ -10,7 +10,8 @@ share a stream (its samples would not be independent and the confidence level wo
 chunk number passes through a bijection of 32-bit words: distinct chunks of an input have distinct seeds.
 Chunks of different inputs may meet by chance (2⁻³² a pair), which no guarantee per input speaks of.
 
-Generators of different device types give different streams from one seed: the record says which was used.
+Generators of different device types give different streams from one seed (on CUDA also different models of
+device): the record says which was used.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _SCHEDULE = ((0, 0, 8), (128, 16, 32), (1024, 44, 256))
 _STAGE_BITS = 2
 _WORD = 0xFFFFFFFF
 _BLOCK = 1 << 16
-"""Numbers drawn at once: they stay in the cache until they are normal. Part of the meaning of a seed."""
+"""Numbers drawn at once on a CPU, so that they stay in the cache. Part of the meaning of a seed."""
 
 
 class Stage(IntEnum):
@@ -149,12 +150,12 @@ def fill(
 ) -> None:
     """Overwrite `values`, all rows of one chunk (a slice of a buffer, contiguous), with noise / scale.
 
-    The rows are filled a cache-sized block at a time, on the device of `values`; no copy of `values` is
+    The rows are filled on the device of `values`, on a CPU a cache-sized block at a time; no copy of them is
     made. A chunk is filled whole: its rows do not depend on how many of them are used. `source`, a generator
     of that device whose state is overwritten, saves making one.
     """
     source = (torch.Generator(values.device) if source is None else source).manual_seed(stream.word(chunk))
-    if values.numel() <= _BLOCK:
+    if values.numel() <= _BLOCK or values.device.type != "cpu":
         noise.fill(values, source)
         return
     for block in values.split(max(1, _BLOCK // values[0].numel())):

@@ -103,8 +103,8 @@ class Lattice:
         whole = self.ready(codes) if codes.dtype == torch.float64 else codes
         whole = whole.to(values.device)
         factor = self.noise.scale / self.unit
-        small = values.numel() <= _BLOCK
-        for block in (values,) if small else values.split(max(1, _BLOCK // whole.numel())):
+        single = values.numel() <= _BLOCK or values.device.type != "cpu"
+        for block in (values,) if single else values.split(max(1, _BLOCK // whole.numel())):
             block.mul_(factor).round_()
             if whole.dtype == torch.float32:
                 block.add_(whole).mul_(self.unit)
