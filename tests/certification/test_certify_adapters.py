@@ -124,6 +124,12 @@ class TestBlackBox:
         with pytest.raises(ModelError, match=r"scores of shape \(3, 4\); allowed: scores of shape \(3, 3\)"):
             box(torch.zeros(3, 2))
 
+    def test_a_plain_function_of_arrays_or_labels_is_told_of_it(self) -> None:
+        with pytest.raises(ModelError, match=r"got ndarray; .*goes into heatproof\.BlackBox\(function\)"):
+            certify(lambda x: x.numpy(), X, noise_std=0.5)  # type: ignore[arg-type, return-value]
+        with pytest.raises(ModelError, match=r"got torch\.int64 of shape \(1,\); .*Labels go into"):
+            certify(lambda x: x.argmax(dim=1), X, noise_std=0.5)
+
     def test_what_is_no_function(self) -> None:
         with pytest.raises(ModelError, match=r"^function: got an object of type LogisticRegression"):
             BlackBox(LogisticRegression())
@@ -298,6 +304,12 @@ def _hidden(net: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
 
 
 class TestNames:
+    @pytest.fixture(autouse=True)
+    def _seeded(self) -> Iterator[None]:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            yield
+
     @pytest.mark.parametrize("number", range(5))
     def test_dropout_inside_a_function(self, number: int) -> None:
         model = list(_hidden(nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5))))[number]
@@ -318,7 +330,7 @@ class TestNames:
     def test_a_module_of_ones_own_and_one_that_is_not_registered(self) -> None:
         net = nn.Sequential(nn.Linear(2, 3), DropPath())
         with pytest.raises(ModelError, match=r"because of DropPath at '1'"):
-            check_rows(_function(net), X, 3)
+            check_rows(_function(net), X.repeat(4, 1), 3)
         with pytest.raises(ModelError, match=r"because of Dropout \(in training mode\)"):
             check_rows(Unregistered(nn.Dropout()).eval(), X, 3)
 

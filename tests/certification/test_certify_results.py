@@ -216,7 +216,7 @@ class TestTables:
 
     def test_text(self, certificates: Certificates) -> None:
         lines = str(certificates).splitlines()
-        assert lines[0] == "6 certified inputs, 95 % intervals over inputs"
+        assert lines[0] == "6 inputs, 95 % intervals over inputs"
         assert lines[1].split() == ["answered", "right", *str(certificates.certified_accuracy(0.0)).split()]
         assert lines[2].split()[0] == "abstained"
         assert lines[3].startswith("  average certified radius, ℓ2  ")
@@ -225,7 +225,7 @@ class TestTables:
         assert 2 <= len(lines[4:-1]) <= 4
         assert lines[-1] == certificates.guarantee
         assert repr(certificates) == "Certificates(6 inputs)"
-        assert str(certificates[:1]).startswith("1 certified input,")
+        assert str(certificates[:1]).startswith("1 input,")
 
     def test_html_is_the_same_table(self, certificates: Certificates, unlabelled: Certificates) -> None:
         for shown in (certificates, unlabelled):

@@ -141,11 +141,13 @@ def _checked(logits: object, rows: int, classes: int | None) -> Tensor:
     wanted = "K) with K ≥ 2" if classes is None else f"{classes})"
     allowed = f"finite floating-point logits of shape ({rows}, {wanted}"
     if not isinstance(logits, Tensor):
-        raise ModelError(message("model output", type(logits).__name__, allowed), name="model")
+        advice = "What knows no PyTorch goes into heatproof.BlackBox(function)."
+        raise ModelError(message("model output", type(logits).__name__, allowed, advice), name="model")
     fits = logits.ndim == 2 and len(logits) == rows and logits.shape[1] >= 2
     if not fits or classes not in {None, logits.shape[1]} or not logits.is_floating_point():
         got = f"{logits.dtype} of shape {tuple(logits.shape)}"
-        raise ModelError(message("model output", got, allowed), name="model")
+        advice = "Labels go into heatproof.BlackBox(function, classes=K)." if logits.ndim == 1 else ""
+        raise ModelError(message("model output", got, allowed, advice), name="model")
     if not bool(torch.isfinite(logits.float()).all()):
         text = message("model output", "NaN or infinite logits", allowed, "Check the weights and the input.")
         raise ModelError(text, name="model")

@@ -160,7 +160,7 @@ class Certificates(Sequence[Certificate]):
         return as_html(self._headline(), self._rows(), self.guarantee)
 
     def _headline(self) -> str:
-        return f"{len(self)} certified input{'s' if len(self) > 1 else ''}, 95 % intervals over inputs"
+        return f"{len(self)} input{'s' if len(self) > 1 else ''}, 95 % intervals over inputs"
 
     def _rows(self) -> list[tuple[str, str]]:
         """Return (what, how much) of the table that a notebook shows."""

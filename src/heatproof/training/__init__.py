@@ -1,7 +1,7 @@
 """Training: one visible loop, exact resume, and a diagnosis when it breaks."""
 
 from heatproof.training._settings import TrainingSettings, epochs_within, learning_rate
-from heatproof.training.finetune import FinetuningResult, finetune
+from heatproof.training.fine_tuning import FinetuningResult, finetune
 from heatproof.training.loop import EpochRecord, TrainingResult, train
 
 __all__ = [
