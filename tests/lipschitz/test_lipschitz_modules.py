@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from heatproof.errors import InputError, LipschitzError, ModelError
-from heatproof.lipschitz import Bound, lipschitz_bound
+from heatproof.lipschitz import Bound, lipschitz_bound, split_head
 
 SLOPES: list[tuple[Callable[[], nn.Module], float]] = [
     (nn.ReLU, 1),
@@ -225,3 +225,48 @@ def test_a_class_may_speak_for_itself() -> None:
     bound = lipschitz_bound(nn.Sequential(_Halved(), _Halved()), (3,))
     assert bound.value == pytest.approx(0.25, rel=1e-12)
     assert "halved" in bound.how
+
+
+class _Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.inner(self.inner(x))
+        return out
+
+    def lipschitz_parts(self) -> list[nn.Module]:
+        return [self.inner, self.inner]
+
+
+class _Thrice(_Twice):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.inner(super().forward(x))
+        return out
+
+
+class _Untouched(_Twice):
+    pass
+
+
+def test_a_class_may_say_its_parts_and_a_subclass_with_another_forward_must_say_its_own() -> None:
+    torch.manual_seed(0)
+    module = _Untouched()
+    once = lipschitz_bound(module.inner, (3,)).value
+    assert lipschitz_bound(module, (3,)).value == pytest.approx(once**2, rel=1e-12)
+    with pytest.raises(LipschitzError, match="_Thrice"):
+        lipschitz_bound(_Thrice(), (3,))
+
+
+def test_the_head_is_split_off_where_there_is_one() -> None:
+    head = nn.Linear(4, 2)
+    split = split_head(nn.Sequential(nn.Flatten(), nn.Sequential(nn.ReLU(), nn.Sequential(head))))
+    assert split is not None
+    assert split[1] is head
+    assert [type(part) for part in split[0]] == [nn.Flatten, nn.ReLU]
+    for other in (nn.Sequential(head, nn.ReLU()), nn.Sequential(), _Doubled(4, 2), _Halved()):
+        assert split_head(other) is None
+    hooked = nn.Sequential(nn.ReLU(), _hooked())
+    with pytest.raises(LipschitzError, match="hook"):
+        split_head(hooked)

@@ -91,6 +91,13 @@ def test_power_iteration_presented_as_a_bound_is_caught() -> None:
     assert not all(_below_exactly(m, _power_iteration(m, 3)) for m in small)
 
 
+@pytest.mark.parametrize("exponent", [-1070, -1000, -500, 500, 1000, 1020])
+def test_at_the_ends_of_the_floats(exponent: int) -> None:
+    matrix = np.ldexp(np.array([[1.0, 2.0], [2.0, 5.0]]), exponent)
+    assert Fraction(spectral_bound(matrix)) >= Fraction(3 + 8**0.5 - 1e-15) * Fraction(2) ** exponent
+    assert spectral_bound(matrix + 0j) == pytest.approx(spectral_bound(matrix), rel=1e-9)
+
+
 def test_zero_and_nonsense() -> None:
     assert spectral_bound(np.zeros((3, 4))) == 0
     assert float(gram_bound(torch.zeros(3, 4))) < 1e-60

@@ -68,7 +68,7 @@ def split_head(module: nn.Module) -> tuple[list[nn.Module], nn.Linear] | None:
 
 def _flattened(module: nn.Module) -> list[nn.Module]:
     """Return the modules that `module` applies one after the other, down to those that are no composition."""
-    stated = getattr(type(module), "lipschitz_parts", None)
+    stated = _stated(module, "lipschitz_parts")
     if stated is None and type(module) is not nn.Sequential:
         return [module]
     _check_untouched(module)
@@ -78,7 +78,7 @@ def _flattened(module: nn.Module) -> list[nn.Module]:
 
 def _of_part(module: nn.Module, shape: tuple[int, ...]) -> Bound:
     _check_untouched(module)
-    stated = getattr(type(module), "lipschitz_bound", None)
+    stated = _stated(module, "lipschitz_bound")
     if stated is not None:
         bound: Bound = stated(module, shape)
         return bound
@@ -91,6 +91,17 @@ def _of_part(module: nn.Module, shape: tuple[int, ...]) -> Bound:
     if kind in _LAYERS:
         return _LAYERS[kind](module, shape)
     raise _unknown(module, kind)
+
+
+def _stated(module: nn.Module, name: str) -> Callable[..., Any] | None:
+    """Return the method of the module's class, unless a subclass changed `forward` and said nothing of it."""
+    for kind in type(module).__mro__:
+        if name in vars(kind):
+            method: Callable[..., Any] = vars(kind)[name]
+            return method
+        if {"forward", "__call__"} & set(vars(kind)):
+            return None
+    return None
 
 
 def _check_untouched(module: nn.Module) -> None:

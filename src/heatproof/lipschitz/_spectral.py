@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatproof.lipschitz._bound import refused
+from heatproof.lipschitz._bound import refused, up
 
 __all__ = ["dot_error", "exact", "gram_bound", "spectral_bound"]
 
@@ -60,14 +60,15 @@ def spectral_bound(matrices: np.ndarray, error: float = 0.0) -> float:
     if largest == 0:
         return error
     exponent = math.frexp(largest)[1]
-    scaled = stack * 2.0**-exponent if abs(exponent) < 1000 else np.ldexp(stack, -exponent)
+    half, rest = exponent // 2, exponent - exponent // 2  # two steps, as 2^±1074 alone is no float
+    scaled = stack * 2.0**-half * 2.0**-rest
     try:
         u, s, vh = np.linalg.svd(scaled, full_matrices=False)
     except np.linalg.LinAlgError:
         raise refused("weights whose singular values were not found", "Rescale the weights.") from None
     grown = np.sqrt(_squared_norm(np.conj(np.swapaxes(u, -1, -2))) * _squared_norm(vh))
     bounds = s.max(axis=-1) * grown + _rest(scaled, u, s, vh)
-    return (float(bounds.max()) * (1 + 16 * _UNIT) + _TINY) * 2.0**exponent + error
+    return up((float(bounds.max()) * (1 + 16 * _UNIT) + _TINY) * 2.0**half * 2.0**rest) + error
 
 
 def _squared_norm(rows: np.ndarray) -> np.ndarray:
