@@ -3,6 +3,8 @@
 from heatproof.statistics._boundary import Boundary
 from heatproof.statistics._calibrated import boundary
 from heatproof.statistics._rule import State, StoppingRule
+from heatproof.statistics._scores import score_histogram, score_nodes
+from heatproof.statistics.betting import Bets, betting_lower_bounds, focused_bets, spread_bets
 from heatproof.statistics.binomial import simultaneous_bounds
 from heatproof.statistics.decision import CERTIFIED, NOT_CERTIFIED, OPEN, DecisionRule, DecisionState
 from heatproof.statistics.fixed import FixedRule
@@ -21,6 +23,7 @@ __all__ = [
     "MULTIPLICITIES",
     "NOT_CERTIFIED",
     "OPEN",
+    "Bets",
     "Boundary",
     "DecisionRule",
     "DecisionState",
@@ -30,15 +33,20 @@ __all__ = [
     "Simulated",
     "State",
     "StoppingRule",
+    "betting_lower_bounds",
     "boundary",
     "check_probabilities",
     "choice_probability",
     "false_certificate_probability",
+    "focused_bets",
     "gaussian_radii",
     "holm",
     "level_of_one",
     "mixture_lower_bounds",
+    "score_histogram",
+    "score_nodes",
     "selection_samples",
     "simulate",
     "simultaneous_bounds",
+    "spread_bets",
 ]
