@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import final
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from heatproof._check import message
@@ -39,7 +39,7 @@ class Ellipsoid(ABC):
             got = f"{size} rows of {sorted({len(row) for row in rows})} numbers"
             allowed = f"a square matrix of at most {_LARGEST_MATRIX} × {_LARGEST_MATRIX}"
             raise InputError(message("covariance", got, allowed, "Or give noise_stds."), name="covariance")
-        return _Tilted(_factor(torch.tensor(rows, dtype=torch.float64)))
+        return _Tilted(*_factor(torch.tensor(rows, dtype=torch.float64)))
 
     @property
     @abstractmethod
@@ -48,8 +48,13 @@ class Ellipsoid(ABC):
 
     @property
     @abstractmethod
+    def scale(self) -> float:
+        """The length in whose multiples points are drawn: the shortest half-axis, up to rounding."""
+
+    @property
+    @abstractmethod
     def smallest(self) -> float:
-        """The shortest half-axis, √λ_min."""
+        """The shortest half-axis, √λ_min; rounded down."""
 
     @property
     @abstractmethod
@@ -64,7 +69,7 @@ class Ellipsoid(ABC):
     @property
     @abstractmethod
     def reach(self) -> float:
-        """The largest coordinate of L·z for |z_i| ≤ 1."""
+        """The largest coordinate of L·z / scale for |z_i| ≤ 1."""
 
     @abstractmethod
     def length(self, off: Float64[Tensor, "batch d"]) -> Float64[Tensor, " batch"]:
@@ -75,8 +80,8 @@ class Ellipsoid(ABC):
         """Return an upper bound of √(δᵀΣ⁻¹δ) over ‖δ‖_p ≤ 1."""
 
     @abstractmethod
-    def stretch_(self, values: Float[Tensor, "rows d"], factor: float) -> None:
-        """Replace each row z by factor·L·z."""
+    def stretch_(self, values: Float[Tensor, "rows d"]) -> None:
+        """Replace each row z by L·z / scale."""
 
 
 @final
@@ -89,8 +94,12 @@ class _Aligned(Ellipsoid):
         return len(self.stds)
 
     @property
-    def smallest(self) -> float:
+    def scale(self) -> float:
         return float(self.stds.min())
+
+    @property
+    def smallest(self) -> float:
+        return self.scale
 
     @property
     def largest(self) -> float:
@@ -102,7 +111,7 @@ class _Aligned(Ellipsoid):
 
     @property
     def reach(self) -> float:
-        return self.largest
+        return self.largest / self.scale
 
     def length(self, off: Float64[Tensor, "batch d"]) -> Float64[Tensor, " batch"]:
         norms: Tensor = torch.linalg.vector_norm(off / self.stds.to(off), dim=1)
@@ -117,20 +126,30 @@ class _Aligned(Ellipsoid):
         longest: float = float(scaled.sum()) ** (1 / (2 * power))
         return longest / self.smallest
 
-    def stretch_(self, values: Float[Tensor, "rows d"], factor: float) -> None:
-        values.mul_((self.stds * factor).to(values))
+    def stretch_(self, values: Float[Tensor, "rows d"]) -> None:
+        values.mul_((self.stds / self.scale).to(values))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _Tilted(Ellipsoid):
-    """L is lower triangular, float32 numbers held in float64."""
+    """L = scale·`drawn`, lower triangular, with exactly the float32 numbers that draws are made with."""
 
-    lower: Float64[Tensor, "d d"]
+    drawn: Float32[Tensor, "d d"]
+    shortest: float
+
+    @property
+    def scale(self) -> float:
+        return self.shortest
 
     @property
     def dimension(self) -> int:
         return len(self.lower)
+
+    @cached_property
+    def lower(self) -> Float64[Tensor, "d d"]:
+        """L in float64."""
+        return self.drawn.double() * self.scale
 
     @cached_property
     def _axes(self) -> Float64[Tensor, " d"]:
@@ -155,7 +174,7 @@ class _Tilted(Ellipsoid):
 
     @property
     def reach(self) -> float:
-        return float(self.lower.abs().sum(dim=1).max())
+        return float(self.drawn.double().abs().sum(dim=1).max())
 
     def length(self, off: Float64[Tensor, "batch d"]) -> Float64[Tensor, " batch"]:
         white = torch.linalg.solve_triangular(self.lower.to(off), off.T, upper=False)
@@ -172,24 +191,24 @@ class _Tilted(Ellipsoid):
         spread: float = self.dimension ** max(0.0, 0.5 - 1 / order) / self.smallest
         return min(spread, math.sqrt(float(self._inverse.abs().sum()))) if order > 2 else spread
 
-    def stretch_(self, values: Float[Tensor, "rows d"], factor: float) -> None:
-        values.copy_(values @ (self.lower.T * factor).to(values))
+    def stretch_(self, values: Float[Tensor, "rows d"]) -> None:
+        values.copy_(values @ self.drawn.T.to(values))
 
 
-def _factor(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d d"]:
-    """Return the Cholesky factor, rounded to float32. Errors: `InputError` if there is none."""
+def _factor(covariance: Float64[Tensor, "d d"]) -> tuple[Float32[Tensor, "d d"], float]:
+    """Return the Cholesky factor, in float32, over √λ_min, and √λ_min. Errors: `InputError` if none."""
     size = float(covariance.abs().max())
     gap = float((covariance - covariance.T).abs().max())
     if gap > _ASYMMETRY * size:
         text = message("covariance", f"entries that differ from their mirror image by {gap:g}", "symmetric")
         raise InputError(text, name="covariance")
     lower, failed = torch.linalg.cholesky_ex((covariance + covariance.T) / 2)
-    rounded: Tensor = lower.float().double()
-    if int(failed) or float(rounded.diagonal().min()) <= 0 or not bool(torch.isfinite(rounded).all()):
+    if int(failed):
         text = message("covariance", "a matrix that is not positive definite", "positive definite", _ADVICE)
         raise InputError(text, name="covariance")
-    axes = torch.linalg.svdvals(rounded)
+    axes = torch.linalg.svdvals(lower)
     if float(axes[-1]) <= 1e-6 * float(axes[0]):
         got = f"standard deviations from {float(axes[-1]):g} to {float(axes[0]):g}, numerically singular"
         raise InputError(message("covariance", got, "positive definite", _ADVICE), name="covariance")
-    return rounded
+    scale = float(axes[-1])
+    return (lower / scale).float(), scale

@@ -74,13 +74,13 @@ class AnisotropicGaussian(Noise):
 
     @property
     def scale(self) -> float:
-        """The smallest standard deviation in any direction, √λ_min."""
-        return self.ellipsoid.smallest
+        """The smallest standard deviation in any direction, √λ_min up to rounding."""
+        return self.ellipsoid.scale
 
     @property
     def largest(self) -> float:
         """The largest normal times the largest absolute row sum of L / scale."""
-        return 1.001 * LARGEST_NORMAL * self.ellipsoid.reach / self.scale
+        return 1.001 * LARGEST_NORMAL * self.ellipsoid.reach
 
     def check_event(self, event_shape: torch.Size) -> None:
         """Raise `InputError` if inputs of this shape do not have d numbers."""
@@ -92,7 +92,7 @@ class AnisotropicGaussian(Noise):
     def fill(self, values: Float[Tensor, "rows *drawn"], generator: torch.Generator) -> None:
         """Overwrite `values` with L·normals / scale."""
         values.normal_(generator=generator)
-        self.ellipsoid.stretch_(values.view(len(values), -1), 1 / self.scale)
+        self.ellipsoid.stretch_(values.view(len(values), -1))
 
     def radius(self, p_lower: float, p_upper: float | None = None) -> float:
         """Return r = ½(Φ⁻¹(p_A) − Φ⁻¹(p_B)), at least 0, the Mahalanobis radius."""
