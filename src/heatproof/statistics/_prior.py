@@ -1,7 +1,7 @@
 """Which probabilities a boundary is made for: its draws are fewest on average over these.
 
 Nine of ten inputs are those of a confident model, with log-odds x spread over the whole range, more of them
-the surer they are (density ∝ p·(1 − p)^−0.2 in x); the tenth is spread around the middle, p = Φ(z),
+the surer they are (density ∝ p·(1 − p)^−0.3 in x); the tenth is spread around the middle, p = Φ(z),
 z ~ N(0.6, 1.2²). The prior decides how many draws are needed, never what is true, and hardly that: with
 shares of one half instead, or a flat density, mean draws change by a tenth or less.
 """
@@ -14,7 +14,7 @@ from scipy.special import expit, log_expit, logit, ndtri
 
 __all__ = ["prior"]
 
-_CONFIDENT, _POWER = 0.9, -0.2
+_CONFIDENT, _POWER = 0.9, -0.3
 _MEAN, _SPREAD = 0.6, 1.2
 _MARGIN, _FARTHEST = 4.0, 16.0
 _NODES = 100

@@ -42,8 +42,11 @@ class Problem:
             self.ratio.append(likelihood @ weight)
             self.above.append(likelihood @ above)
 
-    def solve(self, penalty: float, price: float) -> Edges:
-        """Return the best edges for a penalty on false certificates and a price of missed ones."""
+    def solve(self, penalty: float, price: float, first: int = 0) -> Edges:
+        """Return the best edges for a penalty on false certificates and a price of missed ones.
+
+        No look before number `first` certifies.
+        """
         certify, futile = np.empty_like(self.looks), np.empty_like(self.looks)
         stay, value = np.full(len(self.above[-1]), math.inf), np.zeros(0)
         for number in range(len(self.looks) - 1, -1, -1):
@@ -51,8 +54,8 @@ class Problem:
             if number < len(self.looks) - 1:
                 stay = self._stay(number, value, penalty)
             value = np.minimum(stay, lost)
-            stops = penalty <= value
-            value = np.minimum(value, penalty)
+            stops = (penalty <= value) & (number >= first)
+            value = np.where(stops, penalty, value)
             gives_up = (lost <= stay) & ~stops
             certify[number] = low + _leading(stops) - 1
             futile[number] = max(low + len(lost) - _leading(gives_up[::-1]), certify[number] + 1)

@@ -1,4 +1,4 @@
-"""Spend what is left of alpha on single points: counts of failures at one look that begin to certify."""
+"""Spend what is left of alpha: on late looks of laxer edges, then on single points that begin to certify."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from jaxtyping import Float64
 from heatproof.statistics._path import walk
 from heatproof.statistics._problem import Edges, Problem
 
-__all__ = ["ENOUGH", "spend_rest"]
+__all__ = ["ENOUGH", "blend", "spend_rest"]
 
 ENOUGH = 0.998
 """The share of alpha from which on nothing more is looked for."""
 _POINTS = 20
+
+
+def blend(problem: Problem, under: Edges, over: Edges, alpha: float) -> Edges:
+    """Return edges that are `over` (level above alpha) from some look on, `under` before, level ≤ alpha."""
+    best, first, last = under, 0, len(problem.looks)
+    while best.level < ENOUGH * alpha and last - first > 1:
+        middle = (first + last) // 2
+        late = np.arange(len(problem.looks)) >= middle
+        edges = problem.measured(
+            np.where(late, over.certify, under.certify), np.where(late, over.futile, under.futile)
+        )
+        first, last = (first, middle) if edges.level <= alpha else (middle, last)
+        if best.level < edges.level <= alpha:
+            best = edges
+    return best
 
 
 def spend_rest(problem: Problem, edges: Edges, alpha: float) -> Edges:
