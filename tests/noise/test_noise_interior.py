@@ -298,7 +298,7 @@ def test_votes_certify_a_chain_through_all_its_layers() -> None:
         head.bias.zero_()
     classifier, x = (
         InteriorClassifier(DiffusionChain(blocks, (0.5, 0.5), head).eval(), (2,)),
-        torch.ones(1, 2),
+        torch.full((1, 2), 0.3),
     )
     with torch.no_grad():
         logits = classifier(x)[0]
