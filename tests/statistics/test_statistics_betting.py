@@ -137,12 +137,9 @@ def test_histograms_add_up_exactly_in_any_order() -> None:
 @pytest.mark.parametrize("kind", ["beta", "logit"])
 def test_it_beats_hoeffding_and_empirical_bernstein_and_binning_costs_nothing(kind: str) -> None:
     generator, n, alpha = np.random.default_rng(2), 10_000, 0.001
-    draw = (
-        (lambda m: generator.beta(8, 2, m))
-        if kind == "beta"
-        else (lambda m: expit(generator.normal(3, 2, m)))
-    )
-    scores, selection = draw(n), draw(100)
+    logits = generator.normal(3, 2, n + 100)
+    both = generator.beta(8, 2, n + 100) if kind == "beta" else np.asarray(expit(logits))
+    scores, selection = both[100:], both[:100]
     mean, logarithm = scores.mean(), np.log(1 / alpha)
     hoeffding = mean - np.sqrt(logarithm / (2 * n))
     bernstein = mean - np.sqrt(2 * scores.var(ddof=1) * np.log(2 / alpha) / n)
