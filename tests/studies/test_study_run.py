@@ -39,7 +39,7 @@ def test_everything_is_written(squares: Any, tmp_path: Path) -> None:
     assert document["environments"][0]["torch"]
     assert set(document["seconds"]["cells"]) == {"k=1", "k=2", "k=3"}
     assert result.resumed == 0
-    assert result.summary.answer == "2 claims: 1 hold, 1 refuted. All are as theory says."
+    assert result.summary.answer == "2 claims (holds 1, refuted 1). All are as theory says."
     assert told[-1] == (300, 300)
     assert (50, 300) in told
     assert [done for done, _ in told] == sorted(done for done, _ in told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heatproof._check import check_choice
 from heatproof.studies._run import StudyResult, run_study
 from heatproof.studies._study import Cell, Results, Section, Study, StudyTable, Summary
-from heatproof.studies._verdict import Verdict, from_counts, from_detections, from_ratios
+from heatproof.studies._verdict import Verdict, from_counts, from_detections, from_deviations, from_ratios
 from heatproof.studies.radius import Radius
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "find_study",
     "from_counts",
     "from_detections",
+    "from_deviations",
     "from_ratios",
     "run_study",
 ]

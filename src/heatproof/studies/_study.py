@@ -84,14 +84,11 @@ class Summary:
     def answer(self) -> str:
         """One sentence: how many claims there are and whether all came out as theory says."""
         outcomes = [verdict.outcome for verdict in self.verdicts]
-        counts = ", ".join(
-            f"{outcomes.count(word)} {text}"
-            for word, text in (("holds", "hold"), ("refuted", "refuted"), ("undecided", "undecided"))
-            if word in outcomes
-        )
+        words = [word for word in ("holds", "refuted", "undecided") if word in outcomes]
+        counts = ", ".join(f"{word} {outcomes.count(word)}" for word in words)
         strange = [verdict.claim for verdict in self.verdicts if not verdict.as_expected]
         rest = f"Not as theory says: {'; '.join(strange)}." if strange else "All are as theory says."
-        return f"{len(outcomes)} claims: {counts}. {rest}"
+        return f"{len(outcomes)} claims ({counts}). {rest}"
 
 
 class Study(Specification):

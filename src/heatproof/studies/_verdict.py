@@ -10,7 +10,7 @@ from heatproof._check import check_number, check_whole, message
 from heatproof._intervals import lower_bound, proportion
 from heatproof.errors import InputError
 
-__all__ = ["Outcome", "Verdict", "from_counts", "from_detections", "from_ratios"]
+__all__ = ["Outcome", "Verdict", "from_counts", "from_detections", "from_deviations", "from_ratios"]
 
 Outcome: TypeAlias = Literal["holds", "refuted", "undecided"]
 
@@ -44,6 +44,8 @@ class Verdict:
     @property
     def interval(self) -> str:
         """The number with its interval, as text."""
+        if self.low == self.high:
+            return f"{self.value:.4g} (exact)"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
     def to_mapping(self) -> dict[str, Any]:
@@ -74,6 +76,18 @@ def from_ratios(
     elif high <= 1 + slack:
         outcome = "holds"
     return Verdict(claim, outcome, quantity, (low + high) / 2, low, high, evidence, expected)
+
+
+def from_deviations(
+    claim: str, deviations: Sequence[float], *, evidence: str, tolerance: float = 1e-9
+) -> Verdict:
+    """Judge "is equal" from relative deviations: holds if all are at most `tolerance`, else refuted."""
+    if not deviations:
+        raise InputError(message("deviations", "none", "at least one case"), name="deviations")
+    most = max(map(abs, deviations))
+    outcome: Outcome = "holds" if most <= tolerance else "refuted"
+    quantity = f"largest relative deviation (tolerance {tolerance:g})"
+    return Verdict(claim, outcome, quantity, most, most, most, evidence)
 
 
 def from_counts(

@@ -101,7 +101,8 @@ def _solve(
 def _indicator(x: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Return 1 inside the target, ½ on its ends."""
     sign = np.sign(np.round(x[:, None] - np.array(_EDGES), 9))
-    return 0.5 * (sign[:, ::2] - sign[:, 1::2]).sum(axis=1)
+    inside: Float64[np.ndarray, " n"] = 0.5 * (sign[:, ::2] - sign[:, 1::2]).sum(axis=1)
+    return inside
 
 
 def _generator(v: Float64[np.ndarray, " n"], sigma: float, step: float) -> Float64[np.ndarray, "3 n"]:
@@ -122,7 +123,7 @@ def _shifted(bands: Float64[np.ndarray, "3 n"], factor: float) -> Float64[np.nda
 
 
 def _apply(bands: Float64[np.ndarray, "3 n"], u: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    result = bands[1] * u
+    result: Float64[np.ndarray, " n"] = bands[1] * u
     result[:-1] += bands[0, 1:] * u[1:]
     result[1:] += bands[2, :-1] * u[:-1]
     return result

@@ -21,25 +21,40 @@ _GRID = 72
 
 
 def gap_chart(rows: Sequence[dict[str, Any]]) -> Chart:
-    """Return certified over exact radius at each distance, a line for each dimension."""
+    """Return the spread of certified over exact radius at each distance, a box for each dimension."""
+    import altair as alt
+
     values = [
         {
-            "group": f"d = {row['dimension']}",
-            "at": row["share"],
+            "d": f"d = {row['dimension']}",
+            "at": f"{row['share']:g}",
             "ratio": round(row["radius"] / row["distance"], 4),
         }
         for row in rows
         if row["radius"] > 0
     ]
-    return ratio_chart(
-        values,
-        "Half-spaces: certified over exact radius",
-        "One dot for each certificate, lines through the medians. No dot may lie above the dashed line, but "
-        "with probability α.",
-        x="distance / noise_std",
-        y="certified / exact radius",
-        line=True,
+    labels = list(dict.fromkeys(str(value["d"]) for value in values))
+    boxes = alt.Chart(alt.InlineData(values=values)).mark_boxplot(extent="min-max", size=14)
+    boxes = boxes.encode(
+        x=alt.X("at:O", title="distance / noise_std", sort=None, axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("d:N", sort=labels),
+        y=alt.Y("ratio:Q", title="certified / exact radius", scale=alt.Scale(domain=[0, 1.05], nice=False)),
+        color=alt.Color("d:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
     )
+    title = "Half-spaces: certified over exact radius"
+    caption = (
+        "Boxes: quartiles and median of the certificates that answer, whiskers to the ends. Above the dashed "
+        "line, the truth, none may lie but with probability α."
+    )
+    return Chart(title, caption, specification(alt.layer(_truth(), boxes), title), legend_width(labels))
+
+
+def _truth() -> Any:
+    """Return a dashed line where claimed and true radius are equal."""
+    import altair as alt
+
+    one = alt.Chart(alt.InlineData(values=[{"one": 1}]))
+    return one.mark_rule(strokeDash=[5, 4], strokeWidth=1.5).encode(alt.Y("one:Q"))
 
 
 def truth_chart(rows: Sequence[dict[str, Any]]) -> Chart:
@@ -63,29 +78,24 @@ def truth_chart(rows: Sequence[dict[str, Any]]) -> Chart:
     )
 
 
-def ratio_chart(
-    values: Sequence[dict[str, Any]], title: str, caption: str, *, x: str, y: str, line: bool = False
-) -> Chart:
+def ratio_chart(values: Sequence[dict[str, Any]], title: str, caption: str, *, x: str, y: str) -> Chart:
     """Return a scatter of `ratio` over `at`, coloured by `group`, with the truth as a dashed line at 1."""
     import altair as alt
 
-    labels = list(dict.fromkeys(value["group"] for value in values))
-    base = alt.Chart(alt.InlineData(values=list(values))).encode(
-        x=alt.X("at:Q", title=x, scale=alt.Scale(zero=True)),
-        color=alt.Color("group:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
+    labels = list(dict.fromkeys(str(value["group"]) for value in values))
+    upright = alt.Y("ratio:Q", title=y, scale=alt.Scale(domain=[0, 1.05], nice=False))
+    dots = alt.Chart(alt.InlineData(values=list(values))).mark_point(filled=True, size=26, opacity=0.45)
+    dots = dots.encode(
+        alt.X("at:Q", title=x, scale=alt.Scale(zero=True)),
+        upright,
+        alt.Color("group:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
         tooltip=[
             alt.Tooltip("group:N", title=" "),
             alt.Tooltip("at:Q", title=x),
             alt.Tooltip("ratio:Q", title=y),
         ],
     )
-    upright = alt.Y("ratio:Q", title=y, scale=alt.Scale(domain=[0, 1.05]))
-    dots = base.mark_point(filled=True, size=24, opacity=0.4).encode(upright)
-    truth = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], strokeWidth=1.5)
-    layers = [truth.encode(alt.Y("one:Q")), dots]
-    if line:
-        layers.append(base.mark_line(strokeWidth=2).encode(alt.Y("median(ratio):Q")))
-    return Chart(title, caption, specification(alt.layer(*layers), title), legend_width(labels))
+    return Chart(title, caption, specification(alt.layer(_truth(), dots), title), legend_width(labels))
 
 
 def broken_chart(counts: Sequence[tuple[str, float, int, int]]) -> Chart:
@@ -97,7 +107,7 @@ def broken_chart(counts: Sequence[tuple[str, float, int, int]]) -> Chart:
         for name, multiple, count, trials in counts
         for share in (proportion(count, trials),)
     ]
-    labels = list(dict.fromkeys(value["group"] for value in values))
+    labels = list(dict.fromkeys(name for name, *_ in counts))
     base = alt.Chart(alt.InlineData(values=values)).encode(
         x=alt.X("at:Q", title="radius of the attack / certified radius", scale=alt.Scale(zero=False)),
         color=alt.Color("group:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
@@ -161,8 +171,11 @@ def map_chart(region: Region, rows: Sequence[dict[str, Any]]) -> Chart:
         "Colour: the class that smoothing answers, strength: its probability. Solid circles: formula (3); "
         "dashed: the true radius, which touches the nearest change of colour."
     )
+    white = alt.ViewBackground(fill="white")
     spec = specification(
-        alt.layer(field, rings, middle), "Certified and true radii on a random map", height=None
+        alt.layer(field, rings, middle).properties(view=white),
+        "Certified and true radii on a random map",
+        height=None,
     )
     title = f"A random map, noise_std {region.s:g}: certified and true radii"
     return Chart(title, caption, spec, legend_width(["certified, formula (3)"]), aspect=1.0)

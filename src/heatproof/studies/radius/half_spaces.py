@@ -18,7 +18,7 @@ from heatproof._intervals import lower_bound, lower_bounds
 from heatproof._types import Progress
 from heatproof.certification import certify
 from heatproof.studies._study import Cell, Results, Section, StudyTable, Summary
-from heatproof.studies._verdict import from_counts, from_ratios
+from heatproof.studies._verdict import from_counts, from_deviations, from_ratios
 from heatproof.studies.radius.charts import gap_chart
 from heatproof.studies.radius.formulas import heat_radius, noise_std
 
@@ -42,12 +42,10 @@ def summarise(study: Radius, results: Results) -> Summary:
     exact = results[_EXACT]
     sampled = [row for place in _places(study) for row in results[_key(*place)]]
     above = sum(row["wrong"] or row["radius"] > row["distance"] for row in sampled)
-    tight = [(ratio := row["radius"] / row["distance"], 1 / ratio) for row in exact]
     verdicts = (
-        from_ratios(
+        from_deviations(
             "Formula (3) from exact probabilities is the exact radius of a half-space",
-            [(max(pair), max(pair)) for pair in tight],
-            quantity="formula over truth, or its inverse, whichever is larger",
+            [row["radius"] / row["distance"] - 1 for row in exact],
             evidence=f"{len(exact)} pairs of σ and distance; the probabilities do not depend on d",
         ),
         from_ratios(
@@ -152,18 +150,20 @@ class _HalfSpace:
 
     def __call__(self, x: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch 2"]:
         side = self.distance(x)
-        return torch.stack([side, -side], dim=1)
+        return torch.stack((side, -side), dim=1)
 
     def distance(self, x: Float[Tensor, "batch dim"]) -> Float64[Tensor, " batch"]:
         """Return the signed distance of each point."""
-        return x.double() @ self.direction
+        distance: Float64[Tensor, " batch"] = x.double() @ self.direction
+        return distance
 
     def points(self, distance: Float64[Tensor, " batch"], seed: int) -> Float[Tensor, "batch dim"]:
         """Return float32 points at (about) these distances, spread along the plane."""
         generator = torch.Generator().manual_seed(seed)
         spread = torch.rand(len(distance), len(self.direction), generator=generator, dtype=torch.float64)
         along = spread - (spread @ self.direction)[:, None] * self.direction
-        return (along + distance[:, None] * self.direction).float()
+        points: Float[Tensor, "batch dim"] = (along + distance[:, None] * self.direction).float()
+        return points
 
 
 def _table(study: Radius, results: Results) -> StudyTable:

@@ -18,7 +18,7 @@ __all__ = ["Flow", "Target", "intervals", "shell"]
 Target = Callable[[Float64[np.ndarray, " n"]], Float64[np.ndarray, " n"]]
 """The probability that the end point lies in a set, given the middle of its distribution."""
 
-_SEARCH = 8.0
+_SEARCH = 10.0
 """How far a change of the answer is looked for, in standard deviations seen from the start."""
 
 
@@ -63,7 +63,7 @@ class Flow:
         return nearest_change(margin, slope, (x,), reach=_SEARCH * unit, tolerance=tolerance)
 
 
-def intervals(flow: Flow, edges: Float64[np.ndarray, " 2k"]) -> Target:
+def intervals(flow: Flow, edges: Float64[np.ndarray, " ends"]) -> Target:
     """Return the probability of ending in [e₀, e₁] ∪ [e₂, e₃] ∪ …, in closed form."""
 
     def probability(middle: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

@@ -54,7 +54,8 @@ def nearest_change(
     if float(margin(centre)[0]) <= 0:
         return Enclosure(0.0, 0.0, x)
     corners = np.array(list(itertools.product((-0.5, 0.5), repeat=len(x))))
-    boxes, half, high, point = centre, reach, math.inf, ()
+    boxes, half, high = centre, reach, math.inf
+    point: tuple[float, ...] = ()
     while True:
         value = margin(boxes)
         distance = np.linalg.norm(boxes - centre, axis=1)

@@ -17,8 +17,8 @@ from heatproof.studies.radius.nearest import Enclosure, nearest_change
 
 __all__ = ["PixelMap", "Quadrants", "Region", "Ring"]
 
-_SEARCH = 6.0
-"""How far a change of the answer is looked for, in noise_std."""
+_SEARCH = 10.0
+"""How far a change of the answer is looked for, in noise_std: further than any formula here reaches."""
 
 
 class Region(ABC):

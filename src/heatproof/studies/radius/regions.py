@@ -29,6 +29,8 @@ _KINDS = ("pixels", "quadrants", "ring")
 _SIZE = 6
 _TOLERANCE = 1e-5
 """Width of the enclosure of the true radius, relative to it."""
+_LARGEST = 1 - 1e-9
+"""A lower bound that is put for larger p_A, where rounding would have a say."""
 _LINEAR = "linear-form"
 
 
@@ -50,8 +52,8 @@ def summarise(study: Radius, results: Results) -> Summary:
     section = Section(
         "The plane: regions that are no half-spaces",
         f"Maps of {_SIZE} × {_SIZE} unit squares with random labels of three classes, the four quadrants "
-        "(exclusive or) and a ring. Their heat flow is known in closed form; the true radius is enclosed by a "
-        f"search that cannot miss a change, to a share of {_TOLERANCE:g}.",
+        "(exclusive or) and a ring. Their heat flow is known in closed form; the true radius is enclosed by "
+        f"a search that cannot miss a change, to a share of {_TOLERANCE:g}.",
         (_table(study, results),),
         (map_chart(_region(study, "pixels", s), shown), truth_chart(rows)),
     )
@@ -104,8 +106,8 @@ def _order(results: Results) -> Verdict:
         "The linear form never exceeds formula (3), and meets it as p_A, p_B → ½",
         [(found["largest"],) * 2],
         quantity="largest linear form over formula (3)",
-        evidence=f"{found['pairs']} pairs of p_A > p_B; at p_A − p_B = {found['gap']:g} about ½ the two differ "
-        f"by {found['at_half']:.1e}",
+        evidence=f"{found['pairs']} pairs of p_A > p_B; at p_A − p_B = {found['gap']:g} about ½ the two "
+        f"differ by {found['at_half']:.1e}",
     )
 
 
@@ -120,17 +122,19 @@ def _region(study: Radius, kind: str, s: float) -> Region:
 
 
 def _points(study: Radius, region: Region) -> Float64[np.ndarray, "n 2"]:
+    """Return random points that float32 can hold: the same ones are certified by sampling."""
     generator = np.random.default_rng((study.seed, 7))
-    return generator.uniform(-region.extent, region.extent, (study.plane_points, 2)).astype(np.float32) + 0.0
+    points = generator.uniform(-region.extent, region.extent, (study.plane_points, 2))
+    return points.astype(np.float32).astype(np.float64)
 
 
 def _compared(study: Radius, kind: str, s: float, progress: Progress) -> list[dict[str, Any]]:
     """Compare the formulas from exact probabilities with the true radius at random points."""
     region, rows = _region(study, kind, s), []
-    points = _points(study, region).astype(np.float64)
+    points = _points(study, region)
     sigma = s / noise_std(1.0)
     for number, (x, scores) in enumerate(zip(points, region.scores(points), strict=True)):
-        p_b, p_a = np.sort(scores)[-2:]
+        p_b, p_a = (min(float(one), _LARGEST) for one in np.sort(scores)[-2:])
         found = region.exact(x, _TOLERANCE)
         rows.append(
             {
@@ -138,11 +142,11 @@ def _compared(study: Radius, kind: str, s: float, progress: Progress) -> list[di
                 "noise_std": s,
                 "x": x.tolist(),
                 "label": int(scores.argmax()),
-                "p_a": float(p_a),
-                "p_b": float(p_b),
-                "heat": heat_radius(sigma, float(p_a), float(p_b)),
+                "p_a": p_a,
+                "p_b": p_b,
+                "heat": heat_radius(sigma, p_a, p_b),
                 "binary": max(0.0, s * float(ndtri(p_a))),
-                "linear": linear_radius(sigma, float(p_a), float(p_b)),
+                "linear": linear_radius(sigma, p_a, p_b),
                 **truth(found),
             }
         )
@@ -165,12 +169,12 @@ def _sampled(study: Radius, s: float, progress: Progress) -> list[dict[str, Any]
         seed=study.seed,
         progress=progress,
     )
-    labels = region.scores(points.astype(np.float64)).argmax(axis=1)
+    labels = region.scores(points).argmax(axis=1)
     return [
         {
             "radius": one.radius,
             "wrong": one.radius > 0 and one.label != int(label),
-            **truth(region.exact(x.astype(np.float64), _TOLERANCE)),
+            **truth(region.exact(x, _TOLERANCE)),
         }
         for x, one, label in zip(points, certificates, labels, strict=True)
     ]

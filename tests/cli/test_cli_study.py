@@ -1,0 +1,82 @@
+"""`heatproof study`: the list, bad names, resuming, refusal, Ctrl-C, and the quick version of each study."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from heatproof.studies import STUDIES, Study
+
+Runner = Callable[..., tuple[int, str, str]]
+Check = Callable[[tuple[int, str, str]], str]
+Words = Callable[..., list[str]]
+
+
+def test_the_list_names_every_study_with_its_question(heatproof: Runner) -> None:
+    code, out, _ = heatproof("study", "list")
+    assert code == 0
+    for kind in STUDIES:
+        assert f"{kind.name}: {kind.title}" in out
+        assert kind.question in out
+
+
+def test_a_misspelt_name_is_put_right(heatproof: Runner, refused: Check) -> None:
+    assert "Did you mean 'radius'?" in refused(heatproof("study", "radios"))
+
+
+def test_a_taken_folder_is_refused(heatproof: Runner, refused: Check, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    assert "other files" in refused(heatproof("study", "radius", "--quick", "--out", tmp_path))
+
+
+def test_a_bad_seed_is_refused(heatproof: Runner, refused: Check, tmp_path: Path) -> None:
+    assert "seed" in refused(heatproof("study", "radius", "--seed", -1, "--out", tmp_path / "s"))
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STUDIES, ids=lambda kind: kind.name)
+def test_the_quick_version_comes_out_as_theory_says_after_an_interruption(
+    kind: type[Study], tmp_path: Path, command: Words, heatproof: Runner, refused: Check
+) -> None:
+    """Ctrl-C in a process of its own; the same command goes on; other settings are refused."""
+    name, out = kind.name, tmp_path / "study"
+    words = command("study", name, "--quick", "--out", out)
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one signal handler, set before anything runs
+    )
+    end = time.monotonic() + 60
+    while len(list(out.glob("cells/*.json"))) < 3:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "finished work is stored. Go on with: the same command" in err
+    before = len(list(out.glob("cells/*.json")))
+    code, text, err = heatproof("study", name, "--quick", "--out", out)
+    assert code == 0, err
+    document = json.loads((out / "study.json").read_text(encoding="utf-8"))
+    assert f"{len(document['cells'])} cells ({before} from before)" in text
+    assert "All are as theory says." in text
+    assert [one["claim"] for one in document["verdicts"] if not one["as_expected"]] == []
+    assert (out / "study.html").stat().st_size > 500_000
+    assert "seed: 0 there, 1 here" in refused(heatproof("study", name, "--quick", "--seed", 1, "--out", out))
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
