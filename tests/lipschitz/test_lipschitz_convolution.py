@@ -55,7 +55,7 @@ def test_is_never_below_the_matrix(data: st.DataObject) -> None:
     assert matrix.shape[0] == np.prod(bound.event_shape)
     truth = np.linalg.norm(matrix, 2)
     assert truth <= bound.value
-    assert bound.value <= 6 * truth + 1e-9  # not vacuous: copies and frequencies cost this much at most
+    assert bound.value <= (6 if mode in {"zeros", "circular"} else 12) * truth + 1e-9  # not vacuous
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])
