@@ -30,12 +30,20 @@ def _after_looks(rule: StoppingRule) -> list[State]:
 
 def _error(looks: np.ndarray, states: list[State], p: float) -> float:
     """Return P(p_lower > p at any time) exactly: the votes of unfinished inputs, look by look."""
-    mass, error = np.ones(1), 0.0
+    mass, lowest, error = np.ones(1), 0, 0.0
     for more, state in zip(np.diff(looks, prepend=0), states, strict=True):
-        mass = np.convolve(mass, binom.pmf(np.arange(more + 1), more, p))
-        wrong = state.p_lower > p
+        weights = binom.pmf(np.arange(more + 1), more, p)
+        used = np.flatnonzero(weights > 1e-30)
+        mass = np.convolve(mass, weights[used[0] : used[-1] + 1])
+        lowest += int(used[0])
+        here = slice(lowest, lowest + len(mass))
+        wrong = state.p_lower[here] > p
         error += mass[wrong].sum()
-        mass = np.where(wrong | state.finished, 0.0, mass)
+        mass = np.where(wrong | state.finished[here], 0.0, mass)
+        alive = np.flatnonzero(mass > 1e-30)
+        if not len(alive):
+            break
+        mass, lowest = mass[alive[0] : alive[-1] + 1], lowest + int(alive[0])
     return float(error)
 
 
@@ -55,6 +63,15 @@ def _worst_error(rule: StoppingRule, per_look: int = 12) -> float:
 )
 def test_the_exact_error_is_at_most_alpha(alpha: float, settings: dict[str, float]) -> None:
     assert _worst_error(RadiusRule(640, alpha, **settings)) <= alpha  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [{}, {"tolerance": 0.0, "price": 2e-5}])
+def test_the_exact_error_at_the_default_horizon(settings: dict[str, float]) -> None:
+    rule = RadiusRule(**settings)  # type: ignore[arg-type]
+    states = _after_looks(rule)
+    chosen = [state.p_lower[np.flatnonzero(state.finished)[-1]] for state in states[::4]]
+    errors = [_error(rule.looks, states, p * (1 - 1e-9)) for p in chosen if p > 0]
+    assert 0.2 * rule.alpha < max(errors) <= rule.alpha
 
 
 def test_nearly_all_of_alpha_is_spent() -> None:
@@ -125,7 +142,7 @@ def _saving_and_loss(rule: RadiusRule, seeds: int = 5) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("rule", "saving", "loss"),
     [
-        (RadiusRule, 13, 0.010),
+        (RadiusRule, 24, 0.0155),
         (lambda: RadiusRule(tolerance=0.0, price=2e-5), 45, 0.018),
         (lambda: RadiusRule(tolerance=0.0, price=2e-6), 9, 0.0065),
         (lambda: RadiusRule(tolerance=0.1, any_time=True), 20, 0.02),

@@ -52,7 +52,7 @@ class RadiusRule(StoppingRule):
 
     For each input on its own P(p_lower > p) ≤ alpha once it is finished; p_lower is 0 before. With
     `any_time`, the bound is that of `mixture_lower_bounds` and holds at all times, so that drawing may be
-    broken off whenever one likes; its running maximum is kept. This needs about 1.6 times the draws.
+    broken off whenever one likes; its running maximum is kept. This needs 1.6 to 1.8 times the draws.
 
     Cost: some 0.2 s to set up (2 s with `any_time`), then one inverse incomplete beta function an input and
     look. Errors: `InputError` for a horizon below 1, a level outside (0, 1), a negative tolerance or price.
@@ -63,7 +63,7 @@ class RadiusRule(StoppingRule):
         horizon: int = 100_000,
         alpha: float = 0.001,
         *,
-        tolerance: float = 0.05,
+        tolerance: float = 0.08,
         price: float = 0.0,
         radius: Callable[[Float64[np.ndarray, " inputs"]], Float64[np.ndarray, " inputs"]] = gaussian_radii,
         any_time: bool = False,
