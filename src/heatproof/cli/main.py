@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import heatproof
-from heatproof.cli import attack, certify, demo, info, report, study, train, verify
+from heatproof.cli import attack, certify, demo, info, plan, report, study, train, verify
 from heatproof.cli._terminal import Interrupted
 from heatproof.errors import HeatproofError, InputError
 
@@ -32,6 +32,7 @@ for _command in (
     demo.demo,
     train.train,
     attack.attack,
+    plan.plan,
     certify.certify,
     verify.verify,
     report.report,

@@ -1,6 +1,6 @@
 """Bounds, stopping rules and their exact audit; knows nothing of models."""
 
-from heatproof.statistics._boundary import Boundary
+from heatproof.statistics._boundary import Boundary, draws_needed
 from heatproof.statistics._calibrated import boundary
 from heatproof.statistics._rule import State, StoppingRule
 from heatproof.statistics._scores import score_histogram, score_nodes
@@ -37,6 +37,7 @@ __all__ = [
     "boundary",
     "check_probabilities",
     "choice_probability",
+    "draws_needed",
     "false_certificate_probability",
     "focused_bets",
     "gaussian_radii",

@@ -72,7 +72,7 @@ class Problem:
         size = len(self.ratio[number])
         place = np.arange(low + offset, low + offset + size + len(spread) - 1) - self.low[number + 1]
         ahead = np.where(place < 0, penalty, value[np.clip(place, 0, len(value) - 1)])
-        return np.convolve(ahead, spread[::-1], "valid") + draws * self.ratio[number]
+        return np.asarray(np.convolve(ahead, spread[::-1], "valid") + draws * self.ratio[number])
 
     def power(self, edges: Edges) -> float:
         """Return Σ_{p > threshold} w(p)·P_p(certify)."""

@@ -116,7 +116,7 @@ def _note(
 def _decide(one: Boundary, place: int, failures: Int64[np.ndarray, " rows"]) -> Int8[np.ndarray, " rows"]:
     certified = failures <= one.certify_at_most[place]
     futile = failures >= one.futile_at_least[place]
-    return (certified.astype(np.int8) - futile.astype(np.int8)).astype(np.int8)
+    return np.asarray(certified.astype(np.int8) - futile.astype(np.int8))
 
 
 def _check_together(boundaries: tuple[Boundary, ...]) -> None:

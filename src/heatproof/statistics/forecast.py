@@ -25,11 +25,11 @@ Radius = Callable[[Float64[np.ndarray, " inputs"]], Float64[np.ndarray, " inputs
 
 @dataclass(frozen=True)
 class Cost:
-    """Draws an input, selection included: mean (with its standard error over seeds) and median."""
+    """Draws an input, selection included: mean (its standard error over seeds, None for one seed), median."""
 
     selection_samples: int
     mean_samples: float
-    mean_samples_error: float
+    mean_samples_error: float | None
     median_samples: float
 
 
@@ -136,7 +136,7 @@ def _run(
 
 def _cost(samples: Int64[np.ndarray, "seeds inputs"], selection: int) -> Cost:
     means = samples.mean(axis=1)
-    error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else float("nan")
+    error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
     return Cost(selection, float(means.mean()), error, float(np.median(samples)))
 
 
