@@ -54,7 +54,7 @@ class RadiusRule(StoppingRule):
     `any_time`, the bound is that of `mixture_lower_bounds` and holds at all times, so that drawing may be
     broken off whenever one likes; its running maximum is kept. This needs 1.6 to 1.8 times the draws.
 
-    Cost: some 0.2 s to set up (2 s with `any_time`), then one inverse incomplete beta function an input and
+    Cost: some 0.3 s to set up, then one inverse incomplete beta function an input and
     look. Errors: `InputError` for a horizon below 1, a level outside (0, 1), a negative tolerance or price.
     """
 
