@@ -66,7 +66,7 @@ def test_the_probability_of_a_false_certificate_is_that_of_drawing() -> None:
     of_a = bounds[generator.binomial(50, p_a, draws)] > p_a
     of_b = bounds[generator.binomial(50, 1 - p_a, draws)] > 0.5
     false = np.where(right, of_a, of_b).mean()
-    exact = half_spaces._false_probability(study, p_a, share)
+    exact = half_spaces._false_probability(study, share)
     assert abs(false - exact) <= 5.5 * math.sqrt(exact * (1 - exact) / draws)
 
 

@@ -68,9 +68,9 @@ def _row(
     margin = 2 * u - 1 if inside else 1 - 2 * u
     maybe = np.abs(x - x[place])[margin <= 2 * error]
     surely = np.abs(x - x[place])[margin <= -2 * error]
-    if margin[place] <= 2 * error or not len(surely) or maybe.min() <= step:
-        return None
     p_a = 0.5 + 0.5 * float(margin[place])
+    if not 0.5 + error < p_a < 1 - error or not len(surely) or maybe.min() <= step:
+        return None
     return {
         "x": float(x[place]),
         "p_a": p_a,

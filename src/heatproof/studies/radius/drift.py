@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from heatproof._types import Progress
+from heatproof.noise import InteriorDiffusion
 from heatproof.studies._study import Cell, Results, Section, StudyTable, Summary
-from heatproof.studies._verdict import from_deviations, from_ratios
+from heatproof.studies._verdict import Verdict, from_deviations, from_ratios
 from heatproof.studies.radius.bent_drift import DRIFTS, compare
 from heatproof.studies.radius.charts import ratio_chart
 from heatproof.studies.radius.formulas import accumulated_variance, drift_radius
@@ -26,6 +29,7 @@ _TOLERANCE = 1e-6
 _LARGEST = 1 - 1e-9
 """A lower bound that is put for larger p_A, where rounding would have a say."""
 _TIMES = (0.5, 1.0, 2.0)
+_CHAINS = "drift.chains"
 _SHELLS = (2, 64)
 """Dimensions of the spherical shells."""
 
@@ -36,6 +40,7 @@ def cells(study: Radius) -> Iterator[Cell]:
         yield Cell(_key(rate), partial(_linear, study, rate))
     for name in DRIFTS:
         yield Cell(_bent_key(name), partial(_bent, study, name))
+    yield Cell(_CHAINS, partial(_chains, study))
 
 
 def summarise(study: Radius, results: Results) -> Summary:
@@ -45,7 +50,7 @@ def summarise(study: Radius, results: Results) -> Summary:
     others = [row for row in rows if row["target"] != "half-space"]
     bent = [row for name in DRIFTS for row in results[_bent_key(name)]["rows"]]
     errors = max(results[_bent_key(name)]["error"] for name in DRIFTS)
-    verdicts = (
+    verdicts: tuple[Verdict, ...] = (
         from_deviations(
             "Formula (4) is the exact radius of a half-space under the drift v = Λx",
             [row["claimed"] / row["high"] - 1 for row in planes],
@@ -62,6 +67,13 @@ def summarise(study: Radius, results: Results) -> Summary:
             [(ratio(row["claimed"], row)[0], ratio(row["most"], row)[1]) for row in bent],
             quantity="largest formula over truth",
             evidence=f"{len(bent)} points on a 1-D grid whose error is estimated at {errors:.1e}",
+        ),
+    )
+    verdicts += (
+        from_deviations(
+            "The discrete form S = Σ s_k²/(Λ_0·…·Λ_k)² is exact for chains of scaled isometries",
+            [row["claimed"] / row["distance"] - 1 for row in results[_CHAINS]],
+            evidence=f"{len(results[_CHAINS])} random chains of 1 to 8 blocks, half-spaces",
         ),
     )
     section = Section(
@@ -134,6 +146,26 @@ def _targets(
         outer = inner + flow.spread * generator.uniform(2.5, 4.0)
         lengths = generator.uniform(0.0, outer / flow.stretch + 2 * unit, study.drift_points)
         yield f"shell, d = {dimension}", shell(flow, dimension, inner, outer), lengths
+
+
+def _chains(study: Radius, progress: Progress) -> list[dict[str, float]]:
+    """Compare `InteriorDiffusion` with the law of X_{k+1} = Λ_k·X_k + s_k·ξ_k, which is normal."""
+    generator, rows = np.random.default_rng((study.seed, 13)), []
+    for number in range(200):
+        bounds, noises = generator.uniform(0.3, 3.0, (2, int(generator.integers(1, 9))))
+        onward = np.cumprod(bounds[::-1])[::-1]  # Λ_k·…·Λ_{n−1}, what block k and all after it stretch by
+        spread, distance = (
+            math.hypot(*(noises * np.append(onward[1:], 1.0))),
+            float(generator.uniform(0.1, 1)),
+        )
+        p_a = float(ndtr(distance * onward[0] / spread))
+        noise = InteriorDiffusion(
+            noise_stds=tuple(noises), lipschitz_bounds=tuple(bounds), event_shape=(1,), interior_dimension=1
+        )
+        if p_a < _LARGEST:
+            rows.append({"distance": distance, "claimed": noise.radius(p_a, 1 - p_a)})
+        progress(number + 1, 200)
+    return rows
 
 
 def _bent(study: Radius, name: str, progress: Progress) -> dict[str, Any]:

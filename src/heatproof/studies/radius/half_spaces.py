@@ -21,6 +21,7 @@ from heatproof.studies._study import Cell, Results, Section, StudyTable, Summary
 from heatproof.studies._verdict import from_counts, from_deviations, from_ratios
 from heatproof.studies.radius.charts import gap_chart
 from heatproof.studies.radius.formulas import heat_radius, noise_std
+from heatproof.studies.radius.linear_drift import Flow
 
 if TYPE_CHECKING:
     from heatproof.studies.radius.study import Radius
@@ -87,21 +88,22 @@ def _exact(study: Radius, progress: Progress) -> list[dict[str, float]]:
     return [
         {
             "sigma": sigma,
-            "distance": (distance := share * noise_std(sigma)),
+            "distance": share * Flow(sigma, 0.0, 1.0).spread,
             "radius": heat_radius(sigma, float(ndtr(share)), float(ndtr(-share))),
-            "false": _false_probability(study, float(ndtr(share)), distance / noise_std(sigma)),
+            "false": _false_probability(study, share),
         }
         for sigma in study.sigmas
         for share in study.distances
     ]
 
 
-def _false_probability(study: Radius, p_a: float, share: float) -> float:
+def _false_probability(study: Radius, share: float) -> float:
     """Return P(the certificate of a half-space at share·s is false), for two classes, ties for the first."""
+    p_a = float(ndtr(share))
     n, n_0 = study.estimation_samples, study.selection_samples
     bounds = lower_bounds(np.arange(n + 1), n, study.alpha)
     chosen = float(binom.sf(math.ceil(n_0 / 2) - 1, n_0, p_a))
-    too_far = float(binom.pmf(np.arange(n + 1), n, p_a)[bounds > float(ndtr(share))].sum())
+    too_far = float(binom.pmf(np.arange(n + 1), n, p_a)[bounds > p_a].sum())
     wrong = float(binom.pmf(np.arange(n + 1), n, 1 - p_a)[bounds > 0.5].sum())
     return chosen * too_far + (1 - chosen) * wrong
 
@@ -113,7 +115,7 @@ def _sampled(
     shares = torch.tensor(study.distances, dtype=torch.float64)
     shares = shares.repeat_interleave(study.repeats(dimension))
     side = _HalfSpace(dimension, study.seed)
-    points = side.points(shares * noise_std(sigma), study.seed + number)
+    points = side.points(shares * Flow(sigma, 0.0, 1.0).spread, study.seed + number)
     certificates = certify(
         side,
         points,

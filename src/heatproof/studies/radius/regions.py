@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from heatproof.certification import certify
 from heatproof.studies._study import Cell, Results, Section, StudyTable, Summary
 from heatproof.studies._verdict import Verdict, from_counts, from_ratios
 from heatproof.studies.radius.charts import map_chart, truth_chart
-from heatproof.studies.radius.formulas import heat_radius, linear_radius, noise_std
+from heatproof.studies.radius.formulas import heat_radius, linear_radius
 from heatproof.studies.radius.plane import PixelMap, Quadrants, Region, Ring
 from heatproof.studies.radius.rows import quantile_texts, ratios, truth
 
@@ -132,7 +133,7 @@ def _compared(study: Radius, kind: str, s: float, progress: Progress) -> list[di
     """Compare the formulas from exact probabilities with the true radius at random points."""
     region, rows = _region(study, kind, s), []
     points = _points(study, region)
-    sigma = s / noise_std(1.0)
+    sigma = s / math.sqrt(2.0)
     for number, (x, scores) in enumerate(zip(points, region.scores(points), strict=True)):
         p_b, p_a = (min(float(one), _LARGEST) for one in np.sort(scores)[-2:])
         found = region.exact(x, _TOLERANCE)
