@@ -131,54 +131,58 @@ def map_chart(region: Region, rows: Sequence[dict[str, Any]]) -> Chart:
     import altair as alt
 
     edge = region.extent + 0.5
-    axis = alt.Scale(domain=[-edge, edge], nice=False)
-    x, y = alt.X("x:Q", title="x₁", scale=axis), alt.Y("y:Q", title="x₂", scale=axis)
-    field = (
-        alt.Chart(alt.InlineData(values=_field(region, edge)))
-        .mark_rect(clip=True)
-        .encode(
-            alt.X("x:Q", title="x₁", scale=axis),
-            alt.Y("y:Q", title="x₂", scale=axis),
-            alt.X2("x2:Q"),
-            alt.Y2("y2:Q"),
-            alt.Color(
-                "class:N", scale=alt.Scale(domain=[0, 1, 2], range=list(CLASS_COLOURS[:3])), legend=None
-            ),
-            alt.Opacity("p:Q", scale=alt.Scale(domain=[0.33, 1], range=[0.12, 0.75]), legend=None),
-        )
-    )
-    rings = (
-        alt.Chart(alt.InlineData(values=list(_circles(rows))))
-        .mark_line(strokeWidth=1.8, clip=True)
-        .encode(
-            x,
-            y,
-            order="turn:Q",
-            detail="point:N",
-            strokeDash=alt.StrokeDash(
-                "radius:N",
-                scale=alt.Scale(domain=["certified, formula (3)", "true"], range=[[1, 0], [4, 3]]),
-                legend=alt.Legend(title=None, symbolStrokeColor="gray"),
-            ),
-            color=alt.value("black"),
-        )
-    )
+    scale = alt.Scale(domain=[-edge, edge], nice=False)
+    place = {"x": alt.X("x:Q", title="x₁", scale=scale), "y": alt.Y("y:Q", title="x₂", scale=scale)}
     dots = [{"x": row["x"][0], "y": row["x"][1]} for row in rows]
-    middle = (
-        alt.Chart(alt.InlineData(values=dots)).mark_point(filled=True, size=18, color="black").encode(x, y)
+    middle = alt.Chart(alt.InlineData(values=dots)).mark_point(filled=True, size=18, color="black")
+    layers = alt.layer(
+        _coloured(region, edge).encode(**place), _rings(rows).encode(**place), middle.encode(**place)
     )
+    title = f"A random map, noise_std {region.s:g}: certified and true radii"
     caption = (
         "Colour: the class that smoothing answers, strength: its probability. Solid circles: formula (3); "
         "dashed: the true radius, which touches the nearest change of colour."
     )
     white = alt.ViewBackground(fill="white")
-    spec = specification(
-        alt.layer(field, rings, middle).properties(view=white),
-        "Certified and true radii on a random map",
-        height=None,
-    )
-    title = f"A random map, noise_std {region.s:g}: certified and true radii"
+    spec = specification(layers.properties(view=white), title, height=None)
     return Chart(title, caption, spec, legend_width(["certified, formula (3)"]), aspect=1.0)
+
+
+def _coloured(region: Region, edge: float) -> Any:
+    """Return small squares with the colour of the class and the strength of its probability."""
+    import altair as alt
+
+    colours = alt.Scale(domain=[0, 1, 2], range=list(CLASS_COLOURS[:3]))
+    strength = alt.Scale(domain=[0.33, 1], range=[0.12, 0.75])
+    return (
+        alt.Chart(alt.InlineData(values=_field(region, edge)))
+        .mark_rect(clip=True)
+        .encode(
+            x2="x2:Q",
+            y2="y2:Q",
+            color=alt.Color("class:N", scale=colours, legend=None),
+            opacity=alt.Opacity("p:Q", scale=strength, legend=None),
+        )
+    )
+
+
+def _rings(rows: Sequence[dict[str, Any]]) -> Any:
+    """Return the circles: solid where certified, dashed where true."""
+    import altair as alt
+
+    dashes = alt.Scale(domain=["certified, formula (3)", "true"], range=[[1, 0], [4, 3]])
+    return (
+        alt.Chart(alt.InlineData(values=list(_circles(rows))))
+        .mark_line(strokeWidth=1.8, clip=True)
+        .encode(
+            order="turn:Q",
+            detail="point:N",
+            strokeDash=alt.StrokeDash(
+                "radius:N", scale=dashes, legend=alt.Legend(title=None, symbolStrokeColor="gray")
+            ),
+            color=alt.value("black"),
+        )
+    )
 
 
 def _field(region: Region, edge: float) -> list[dict[str, float]]:
