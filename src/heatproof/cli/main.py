@@ -15,6 +15,7 @@ import typer
 
 import heatproof
 from heatproof.cli import attack, certify, demo, info, plan, report, study, train, verify
+from heatproof.cli._allocator import keep_memory
 from heatproof.cli._terminal import Interrupted
 from heatproof.errors import HeatproofError, InputError
 
@@ -68,6 +69,10 @@ def run() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     _make_streams_safe()
+    try:
+        keep_memory()  # before a subcommand loads torch
+    except InputError as error:
+        sys.exit(_explain(error))
     sys.exit(_guarded(sys.argv[1:]))
 
 
