@@ -128,7 +128,7 @@ def test_choice_and_decision_together_keep_the_level(selection: int) -> None:
 
 def test_few_selection_draws_are_chosen_where_few_suffice() -> None:
     chosen = [selection_samples(t) for t in (0.5, 0.5987063256829237, 0.8413447460685429, 0.97725, 0.99865)]
-    assert chosen == [128, 64, 16, 8, 8]
+    assert chosen == [224, 80, 16, 8, 8]
     p = np.array([0.8413447460685429, 0.9, 0.999])
     missed = 1 - choice_probability(p, 16)
     votes = np.random.default_rng(5).binomial(16, p[0], 200_000)

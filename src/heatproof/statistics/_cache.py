@@ -12,7 +12,7 @@ from heatproof.statistics._boundary import Boundary
 
 __all__ = ["folder", "load", "save"]
 
-_FORMAT = 4
+_FORMAT = 5
 _LONGEST = 4_000_000
 _UNUSABLE = (OSError, ValueError, TypeError, OverflowError, RecursionError, MemoryError)
 

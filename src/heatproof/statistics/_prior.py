@@ -3,7 +3,8 @@
 Nine of ten inputs are those of a confident model, with log-odds x spread over the whole range, more of them
 the surer they are (density ∝ p·(1 − p)^−0.3 in x); the tenth is spread around the middle, p = Φ(z),
 z ~ N(0.6, 1.2²). The prior decides how many draws are needed, never what is true, and hardly that: with
-shares of one half instead, or a flat density, mean draws change by a tenth or less.
+shares of one half instead, or a flat density, mean draws change by a tenth or less. Misses are counted over
+the prior and a further tenth of inputs even in p: they weigh where the horizon itself tells p least well.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from scipy.special import expit, log_expit, logit, ndtri
 
 __all__ = ["prior"]
 
-_CONFIDENT, _POWER = 0.9, -0.3
+_CONFIDENT, _POWER, _EVEN = 0.9, -0.3, 0.1
 _MEAN, _SPREAD = 0.6, 1.2
 _MARGIN, _FARTHEST = 4.0, 16.0
 _NODES = 100
@@ -23,15 +24,16 @@ Nodes = Float64[np.ndarray, " nodes"]
 
 
 def prior(threshold: float) -> tuple[Nodes, Nodes, Nodes, Nodes]:
-    """Return for each node p: log(p/t), log((1−p)/(1−t)), its weight, and its weight if p > t (else 0)."""
+    """Return for each node p: log(p/t), log((1−p)/(1−t)), its weight, and that of a miss (0 for p ≤ t)."""
     place = float(logit(threshold))
     nodes = _nodes(place)
     width = np.gradient(nodes)
     weight = _CONFIDENT * _shares(_confident(nodes) * width)
     weight += (1 - _CONFIDENT) * _shares(_spread(nodes) * width)
+    missed = weight + _EVEN * _shares(np.exp(log_expit(nodes) + log_expit(-nodes)) * width)
     votes = np.asarray(log_expit(nodes) - log_expit(place))
     failures = np.asarray(log_expit(-nodes) - log_expit(-place))
-    return votes, failures, weight, np.where(nodes > place, weight, 0.0)
+    return votes, failures, weight, np.where(nodes > place, missed, 0.0)
 
 
 def _nodes(place: float) -> Nodes:

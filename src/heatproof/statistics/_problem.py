@@ -75,7 +75,7 @@ class Problem:
         return np.asarray(np.convolve(ahead, spread[::-1], "valid") + draws * self.ratio[number])
 
     def power(self, edges: Edges) -> float:
-        """Return Σ_{p > threshold} w(p)·P_p(certify)."""
+        """Return Σ_{p > threshold} w'(p)·P_p(certify)."""
         passage = walk(self.looks, edges.certify, edges.futile, self.failure)
         total = 0.0
         for number, (first, mass) in enumerate(zip(passage.first, passage.mass, strict=True)):

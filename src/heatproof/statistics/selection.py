@@ -31,7 +31,7 @@ def selection_samples(threshold: float, horizon: int = 100_000) -> int:
     A candidate that is not the top class costs a few dozen draws and a missed certificate, never validity.
     The number returned is the n₀ of least n₀ + price·P(p > threshold, another class is chosen), over the
     prior and with the price of a missed certificate that boundaries are made with, all other mass on one
-    class. At 100,000 draws: 128 for ½, 64 for Φ(¼) = .599, 16 for Φ(1) = .841, 8 from .9 on.
+    class. At 100,000 draws: 224 for ½, 80 for Φ(¼) = .599, 16 for Φ(1) = .841, 8 from .9 on.
     Multiples of 8 as chunks of draws are. Errors: `InputError` for values outside their range.
     """
     check_number("threshold", threshold, above=0, below=1)
