@@ -119,9 +119,7 @@ def broken_chart(counts: Sequence[tuple[str, float, int, int]]) -> Chart:
     line = base.mark_line(strokeWidth=2, point=True).encode(upright)
     edge = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], strokeWidth=1.5)
     title = "Share of certificates broken, by radius of the attack"
-    caption = (
-        "Bars: 95 % (Clopper–Pearson). Left of the dashed line, at the certified radius, nothing may break."
-    )
+    caption = "Bars: 95 % (Clopper–Pearson). At the dashed line, the certified radius, nothing may break."
     spec = specification(alt.layer(edge.encode(alt.X("one:Q")), bars, line), title)
     return Chart(title, caption, spec, legend_width(labels))
 

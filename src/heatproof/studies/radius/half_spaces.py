@@ -56,7 +56,7 @@ def summarise(study: Radius, results: Results) -> Summary:
             evidence="binomial sums over selection and estimation counts",
         ),
         from_counts(
-            "Certificates of half-spaces that were sampled do not exceed the truth",
+            "Sampled certificates of half-spaces exceed the truth no more often than α allows",
             above,
             len(sampled),
             quantity="share above the truth",

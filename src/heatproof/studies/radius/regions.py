@@ -92,7 +92,7 @@ def _sampled_verdict(study: Radius, results: Results) -> Verdict:
     rows = [row for s in study.plane_noise_stds for row in results[_key("sampled", s)] if row["radius"] > 0]
     above = sum(row["wrong"] or (row["high"] is not None and row["radius"] > row["high"]) for row in rows)
     return from_counts(
-        "Certificates of the maps that were sampled do not exceed the truth",
+        "Sampled certificates of the maps exceed the truth no more often than α allows",
         above,
         len(rows),
         quantity="share above the truth",

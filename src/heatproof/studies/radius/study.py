@@ -66,6 +66,8 @@ class Radius(Study):
     attacked_inputs: int = Field(120, ge=1)
     multiples: tuple[_Positive, ...] = (1.0, 1.2, 1.5, 2.0, 3.0, 5.0)
     """Radii of the attacks, as multiples of the certified radius; the first one searches inside."""
+    too_far: float = Field(1.2, gt=1)
+    """A multiple of the certified radius that the attack must be able to refute."""
     attack_steps: int = Field(20, ge=1)
     attack_samples: int = Field(32, ge=1)
     judgement_samples: int = Field(2000, ge=100)
@@ -87,6 +89,7 @@ class Radius(Study):
             budget=40,
             attacked_inputs=50,
             multiples=(1.0, 1.5, 3.0),
+            too_far=1.5,
             attack_steps=10,
             attack_samples=8,
             judgement_samples=1000,

@@ -64,14 +64,14 @@ def _violations(rows: list[dict[str, Any]]) -> Verdict:
 
 
 def _power(study: Radius, rows: list[dict[str, Any]]) -> Verdict:
-    """Judge the wrong claim that certificates reach much further: a weak attack would leave it standing."""
-    last = max(study.multiples)
-    broken = sum(row["broken_at"] is not None for row in rows)
+    """Judge the wrong claim that certificates reach further: a weak attack would leave it standing."""
+    further = study.too_far
+    broken = sum(row["attacked"] is not None and row["attacked"] < further * row["radius"] for row in rows)
     return from_counts(
-        f"The certificates would hold at {last:g} times their radius",
+        f"Certificates of trained networks would hold at {further:g} times their radius",
         broken,
         len(rows),
-        quantity="share broken by the attack",
+        quantity="share with a refuted point nearer than that",
         evidence="a control: an attack that breaks nothing outside the radius says nothing of the inside",
         expected="refuted",
     )
