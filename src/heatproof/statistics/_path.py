@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.special import bdtr
-from scipy.stats import binom
 
-__all__ = ["Passage", "failure_weights", "most_failures", "walk"]
+__all__ = ["Passage", "binomial", "failure_weights", "most_failures", "walk"]
 
 _NEGLIGIBLE = 1e-60
 
@@ -32,12 +31,19 @@ class Passage:
         return float((self.certified + self.futile) @ looks)
 
 
+def binomial(counts: Int64[np.ndarray, " counts"], draws: int, p: float) -> Float64[np.ndarray, " counts"]:
+    """Return P(Bin(draws, p) = counts), to about 13 digits."""
+    from scipy.stats import binom  # slow to load: only those who need it wait
+
+    return np.asarray(binom.pmf(counts, draws, p), dtype=np.float64)
+
+
 def failure_weights(draws: int, failure: float) -> tuple[int, Float64[np.ndarray, " counts"]]:
     """Return the first count of Bin(draws, failure) that has any weight, and the weights from there on.
 
     Weights below 1e-60 are left out: over a whole walk they are less than any rounding.
     """
-    weights = np.asarray(binom.pmf(np.arange(draws + 1), draws, failure), dtype=np.float64)
+    weights = binomial(np.arange(draws + 1), draws, failure)
     kept = np.nonzero(weights > _NEGLIGIBLE)[0]
     return int(kept[0]), weights[kept[0] : kept[-1] + 1]
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.special import bdtr
-from scipy.stats import binom
 
 from heatproof._check import check_whole
 from heatproof._intervals import lower_bounds
-from heatproof.statistics._path import most_failures
+from heatproof.statistics._path import binomial, most_failures
 from heatproof.statistics._rule import StoppingRule
 from heatproof.statistics.decision import DecisionRule
 from heatproof.statistics.selection import false_certificate_probability, selection_samples
@@ -155,6 +154,6 @@ def _fixed_radii(
     for number, one in enumerate(values.tolist()):
         spread = 10 * np.sqrt(horizon * one * (1 - one)) + 20
         low, high = int(max(0, horizon * one - spread)), int(min(horizon, horizon * one + spread))
-        weights = binom.pmf(np.arange(low, high + 1), horizon, one)
+        weights = binomial(np.arange(low, high + 1), horizon, one)
         means[number] = weights @ table[low : high + 1]
     return np.asarray(means[places])

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from heatproof._check import check_number, check_whole, message
 from heatproof.errors import InputError
 from heatproof.statistics._boundary import Boundary
 from heatproof.statistics._calibration import PRICE
 from heatproof.statistics._looks import look_schedule
+from heatproof.statistics._path import binomial
 from heatproof.statistics._prior import prior
 
 __all__ = ["choice_probability", "false_certificate_probability", "selection_samples"]
@@ -49,8 +50,10 @@ def choice_probability(p: Float64[np.ndarray, " inputs"], samples: int) -> Float
     """
     if samples == 0:
         return np.ones_like(p)
-    tie = binom.pmf(samples // 2, samples, p) if samples % 2 == 0 else 0.0
-    return np.asarray(binom.sf(samples // 2, samples, p) + 0.5 * tie, dtype=np.float64)
+    most = (samples - 1) // 2  # votes for the other class with which the top class has a majority
+    within = bdtr(most, samples, 1.0 - p)
+    with_ties = bdtr(samples // 2, samples, 1.0 - p)
+    return np.asarray((within + with_ties) / 2, dtype=np.float64)
 
 
 def false_certificate_probability(decision: Boundary, classes: Sequence[float], selection: int) -> float:
@@ -73,9 +76,9 @@ def _choices(p: Float64[np.ndarray, " classes"], samples: int) -> Float64[np.nda
     first = np.arange(samples + 1)
     share = p[1] / (1.0 - p[0]) if p[0] < 1 else 0.0
     total = np.zeros(3)
-    for ones, weight in zip(first, binom.pmf(first, samples, p[0]), strict=True):
+    for ones, weight in zip(first, binomial(first, samples, float(p[0])), strict=True):
         twos = np.arange(samples - ones + 1)
         counts = np.stack([np.full_like(twos, ones), twos, samples - ones - twos])
-        weights = weight * binom.pmf(twos, samples - ones, min(1.0, share))
+        weights = weight * binomial(twos, int(samples - ones), min(1.0, float(share)))
         np.add.at(total, counts.argmax(axis=0), weights)
     return total
