@@ -22,8 +22,11 @@ MakeSettings: TypeAlias = Callable[..., CertificationSettings]
 
 
 def _settings(**changes: object) -> CertificationSettings:
+    """Return settings; `noise_std` stands for Gaussian noise."""
+    if "noise_std" in changes:
+        changes["noise"] = {"name": "gaussian", "noise_std": changes.pop("noise_std")}
     values: dict[str, object] = {
-        "noise_std": 0.5,
+        "noise": {"name": "gaussian", "noise_std": 0.5},
         "alpha": 0.01,
         "estimation_samples": 100,
         "selection_samples": 10,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from heatproof.certification import Certificate, SmoothedPredictor, certify
-from heatproof.certification._votes import CHUNK, VotingPlan, _draw, _Piece, _pieces
+from heatproof.certification import Certificate, Execution, SmoothedPredictor, certify
+from heatproof.certification._draws import LARGEST_CHUNK, Drawing, Draws, draws
+from heatproof.certification._schedule import Schedule
 from heatproof.errors import ModelError
 from heatproof.noise import Gaussian, Lattice
-from heatproof.noise.keyed import Stage, generator
+from heatproof.noise.keyed import Stage, Stream, generator, pieces
+from heatproof.statistics import DecisionRule, FixedRule
 
 Model = Callable[[Tensor], Tensor]
 
@@ -24,8 +28,13 @@ def _inputs(count: int = 12, dimension: int = 3) -> Tensor:
 
 
 def _run(model: Model, x: Tensor, **options: object) -> list[Certificate]:
-    values: dict[str, object] = {"noise_std": 0.5, "estimation_samples": 300, "selection_samples": 30}
-    return certify(model, x, **{**values, **options})  # type: ignore[arg-type]
+    values: dict[str, object] = {
+        "noise_std": 0.5,
+        "estimation_samples": 300,
+        "selection_samples": 30,
+        "pilot": False,
+    }
+    return list(certify(model, x, **{**values, **options}))  # type: ignore[arg-type]
 
 
 @given(batch_size=st.integers(1, 5000), keyed=st.booleans())
@@ -104,27 +113,19 @@ def test_draws_of_many_inputs_share_batches(threshold: Model) -> None:
 
 
 def test_memory_does_not_grow_with_the_draws(threshold: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows held at once, counted where they are made and where they are spent."""
-    peaks = {}
+    """Rows are made a batch at a time: four passes, and a chunk more at most."""
+    made: list[int] = []
+    real = Drawing.buffer
+
+    def buffer(self: Drawing, rows: int, codes: Tensor) -> Tensor:
+        made.append(rows)
+        return real(self, rows, codes)
+
+    monkeypatch.setattr(Drawing, "buffer", buffer)
     for samples in (1000, 20_000):
-        held, peak = 0, 0
-
-        def draw(*arguments: object, real: Callable[..., Tensor] = _draw) -> Tensor:
-            nonlocal held, peak
-            drawn = real(*arguments)
-            held += len(drawn)
-            peak = max(peak, held)
-            return drawn
-
-        def spend(x: Tensor) -> Tensor:
-            nonlocal held
-            held = max(0, held - len(x))
-            return threshold(x)
-
-        monkeypatch.setattr("heatproof.certification._votes._draw", draw)
-        _run(spend, _inputs(4), estimation_samples=samples, batch_size=600)
-        peaks[samples] = peak
-    assert max(peaks.values()) <= 600
+        _run(threshold, _inputs(4), estimation_samples=samples, batch_size=600)
+    assert max(made) <= 4 * 600 + LARGEST_CHUNK
+    assert sum(made) == 4 * (1000 + 20_000 + 2 * 30)
 
 
 def test_memory_does_not_grow_with_the_inputs(threshold: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,36 +147,86 @@ def test_inputs_that_carry_gradients(threshold: Model) -> None:
     assert _run(threshold, x.clone().requires_grad_()) == _run(threshold, x)
 
 
-@pytest.mark.parametrize("rows", [1, 100, CHUNK])
-def test_a_piece_keeps_no_more_memory_than_its_rows(rows: int) -> None:
-    plan = VotingPlan({Stage.ESTIMATION: rows}, Lattice.for_noise(Gaussian(noise_std=0.5)), 0, 2, 10)
-    drawn = _draw(torch.zeros(7).double(), 0, _Piece(0, Stage.ESTIMATION, 0, rows, last=True), plan)
-    assert drawn.untyped_storage().nbytes() == rows * 7 * 4
-    whole = torch.empty(CHUNK, 7).normal_(generator=generator(0, 0, Stage.ESTIMATION))
-    assert torch.equal(drawn, torch.round(whole[:rows] * 2**14) * 0.5 / 2**14)
+@pytest.mark.parametrize("rows", [1, 5, 8])
+def test_a_chunk_is_drawn_whole_and_cut(rows: int) -> None:
+    lattice = Lattice.for_noise(Gaussian(noise_std=0.5))
+    drawing = Drawing(lattice, torch.Size([7]))
+    place = torch.empty(rows, 7)
+    wanted = list(draws(0, Stage.ESTIMATION, 0, rows))
+    drawing.put(wanted, Stream(0, 0, Stage.ESTIMATION), lattice.ready(torch.zeros(7).double()), place)
+    whole = torch.empty(8, 7).normal_(generator=generator(0, 0, Stage.ESTIMATION))
+    assert torch.equal(place, torch.round(whole[:rows] * 2**14) * 0.5 / 2**14)
+
+
+def _drain(schedule: Schedule, rows: int, label: Callable[[Draws], int]) -> tuple[list[Draws], list[int]]:
+    """Run a schedule with votes that `label` gives; return all pieces and the order of finishing."""
+    taken, finished = [], []
+    while batch := schedule.take(rows):
+        for piece in batch:
+            counts = np.zeros(2, dtype=np.int64)
+            counts[label(piece)] = piece.rows
+            schedule.count(piece.position, piece.stage, counts)
+        taken += batch
+        finished += [one.position for one in schedule.settle()]
+    return taken, finished
 
 
 @given(
     inputs=st.integers(1, 4),
     first=st.integers(1, 1000),
     second=st.integers(1, 1000),
+    rows=st.integers(1, 3000),
 )
-def test_pieces_cover_every_draw_once(inputs: int, first: int, second: int) -> None:
-    pieces = list(_pieces(inputs, {Stage.SELECTION: first, Stage.ESTIMATION: second}))
+def test_pieces_cover_every_draw_once(inputs: int, first: int, second: int, rows: int) -> None:
+    schedule = Schedule(FixedRule(second), inputs, first, 2)
+    taken, finished = _drain(schedule, rows, lambda _: 0)
+    assert sorted(finished) == list(range(inputs))
     for position in range(inputs):
-        mine = [piece for piece in pieces if piece.position == position]
         for stage, count in ((Stage.SELECTION, first), (Stage.ESTIMATION, second)):
-            rows = [piece.rows for piece in mine if piece.stage is stage]
-            assert sum(rows) == count
-            assert all(number == CHUNK for number in rows[:-1])
-            assert [p.chunk for p in mine if p.stage is stage] == list(range(len(rows)))
-        assert [piece.last for piece in mine] == [False] * (len(mine) - 1) + [True]
+            mine = [one.piece for one in taken if one.position == position and one.stage is stage]
+            assert mine == list(pieces(0, count))
+
+
+@given(rows=st.integers(1, 3000), seed=st.integers(0, 5))
+@settings(max_examples=20)
+def test_a_sequential_rule_gets_every_look_in_order(rows: int, seed: int) -> None:
+    """Inputs of very different probabilities: each draws from 0 to where it stops, without a gap."""
+    rng = np.random.default_rng(seed)
+    rule = DecisionRule.at([0.8, 0.9], alpha=0.01, horizon=1500)
+    wins = {position: rng.random() for position in range(6)}
+    schedule = Schedule(rule, 6, 16, 2)
+    taken, finished = _drain(schedule, rows, lambda one: int(rng.random() > wins[one.position]))
+    assert sorted(finished) == list(range(6))
+    for position in range(6):
+        mine = [one.piece for one in taken if one.position == position and one.stage is Stage.ESTIMATION]
+        drawn = sum(piece.rows for piece in mine)
+        assert mine == list(pieces(0, drawn))
+        assert drawn == schedule.state.samples[position]
+        assert drawn in rule.looks
+
+
+def test_an_unfinished_input_goes_before_new_ones() -> None:
+    """So that memory holds few inputs, and the first are stored first."""
+
+    class TwoLooks(FixedRule):
+        def __init__(self) -> None:
+            super().__init__(8)
+            self.looks = np.array([8, 16])
+
+        def look(self, state: Any, rows: Any, samples: int, votes: Any) -> None:
+            super().look(state, rows, samples, votes)
+            state.finished[rows] = samples == 16
+
+    schedule = Schedule(TwoLooks(), 50, 8, 2)
+    taken, finished = _drain(schedule, 16, lambda _: 0)
+    assert finished == list(range(50))
+    assert len(taken) == 50 * 3
 
 
 def test_a_huge_number_of_draws_is_planned_lazily() -> None:
-    pieces = _pieces(1, {Stage.SELECTION: 1, Stage.ESTIMATION: 10**15})
-    assert next(pieces).rows == 1
-    assert next(pieces).rows == CHUNK
+    planned = Schedule(FixedRule(10**15), 1, 1, 2).take(2)
+    assert [piece.rows for piece in planned] == [1, 8]
+    assert LARGEST_CHUNK == 256
 
 
 # Flags
@@ -223,7 +274,7 @@ def test_flags_and_statistics_are_as_they_were() -> None:
 
 def test_flags_when_the_caller_stops_early_and_between_inputs() -> None:
     net, flags = _mixed()
-    stream = SmoothedPredictor(net, noise_std=0.5, batch_size=256).certify(_inputs(3))
+    stream = SmoothedPredictor(net, noise_std=0.5, execution=Execution(batch_size=256)).certify(_inputs(3))
     assert _flags(net) == flags
     next(stream)
     assert _flags(net) == flags
@@ -259,15 +310,14 @@ def test_each_certificate_comes_as_soon_as_it_is_complete(threshold: Model) -> N
     def spy(x: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
-        if calls > 4 + 11:
+        if calls > 12 + 1 + 4:  # the trial of the model, the one pass, the passes of the first batch
             raise RuntimeError("later")
         return threshold(x)
 
-    predictor = SmoothedPredictor(spy, noise_std=0.5, batch_size=CHUNK)
-    chosen = predictor.settings(_inputs(), estimation_samples=CHUNK - 10, selection_samples=10)
+    predictor = SmoothedPredictor(spy, noise_std=0.5, execution=Execution(batch_size=256))
+    chosen = predictor.settings(_inputs(), estimation_samples=246, selection_samples=10)
     calls = 0
     stream = predictor.certify(_inputs(), chosen)
-    assert next(stream).candidate in {0, 1}  # 12 calls for settings, 1 for one pass, 1 a batch
-    assert next(stream).candidate in {0, 1}
+    assert [next(stream).candidate in {0, 1} for _ in range(4)] == [True] * 4
     with pytest.raises(ModelError, match="later"):
         next(stream)

@@ -25,7 +25,9 @@ def _check_row(row: dict[str, object], one: Certificate) -> None:
     assert tuple(json.loads(str(row["selection_counts"]))) == one.selection_counts
     assert tuple(json.loads(str(row["estimation_counts"]))) == one.estimation_counts
     for name, value in one.settings.to_mapping().items():
-        if isinstance(value, float):
+        if isinstance(value, dict | list):
+            assert json.loads(str(row[name])) == value
+        elif isinstance(value, float):
             assert float(str(row[name])) == value
         else:
             assert str(row[name] if row[name] is not None else "") == str("" if value is None else value)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from heatproof.certification import ABSTAIN, CertificationSettings, make_certificate
+from heatproof.certification import ABSTAIN, CertificationSettings, Look, guarantee, make_certificate
 from heatproof.errors import InputError, UnknownNameError
 
 MakeSettings = Callable[..., CertificationSettings]
@@ -107,7 +107,8 @@ def test_radii_are_never_negative_and_ordered(
         ([9, 0, 0], [100, 0, 0], "selection_counts"),
         ([11, -1, 0], [100, 0, 0], "selection_counts"),
         ([10, 0, 0], [99, 0, 0], "estimation_counts"),
-        ([10, 0, 0], [[100, 0, 0]], "estimation_counts"),
+        ([10, 0, 0], [100, 0], "estimation_counts"),
+        ([10, 0, 0], [101, -1, 0], "estimation_counts"),
     ],
 )
 def test_counts_that_do_not_add_up(
@@ -139,16 +140,122 @@ def test_counts_that_do_not_add_up(
     ],
 )
 def test_settings_out_of_range(make_settings: MakeSettings, key: str, value: float) -> None:
-    with pytest.raises(InputError, match=rf"^{key}: got {value!r}; allowed: "):
+    place = "noise.noise_std" if key == "noise_std" else key
+    with pytest.raises(InputError, match=rf"^{place}: got {value!r}; allowed: "):
         make_settings(**{key: value})
 
 
 def test_only_what_is_implemented_is_named(make_settings: MakeSettings) -> None:
     for key, value in (
-        ("noise", "uniform"),
-        ("vote", "soft"),
+        ("vote", "loud"),
         ("method", "betting"),
-        ("alpha_scope", "table"),
+        ("alpha_scope", "holm"),
+        ("norm", "l0.5"),
+        ("norm", "linff"),
+        ("runner_up", "second"),
     ):
         with pytest.raises(UnknownNameError, match=rf"^{key}: got '{value}'"):
             make_settings(**{key: value})
+    with pytest.raises(UnknownNameError, match=r"^noise.name: got 'cauchy'"):
+        make_settings(noise={"name": "cauchy"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"radii": (0.5,)}, "radii"),
+        ({"method": "decision"}, "radii"),
+        ({"method": "decision", "radii": (0.5, 0.25)}, "radii"),
+        ({"method": "radius"}, "tolerance"),
+        ({"tolerance": 0.1}, "tolerance"),
+        ({"alpha_scope": "table"}, "inputs"),
+        ({"inputs": 5}, "inputs"),
+        ({"method": "radius", "tolerance": 0.1, "vote": "soft"}, "vote"),
+        ({"method": "decision", "radii": (0.5,), "runner_up": "simultaneous"}, "runner_up"),
+        ({"vote": "soft", "runner_up": "simultaneous"}, "runner_up"),
+    ],
+)
+def test_what_does_not_belong_together(
+    make_settings: MakeSettings, changes: dict[str, object], name: str
+) -> None:
+    with pytest.raises(InputError, match=rf"^{name}: got "):
+        make_settings(**changes)
+
+
+def test_a_table_shares_its_alpha(make_settings: MakeSettings) -> None:
+    """100 inputs at once: each certificate has level α/100, and says so."""
+    shared = make_settings(alpha_scope="table", inputs=100)
+    assert shared.level == pytest.approx(shared.alpha / 100)
+    one = make_certificate(
+        shared,
+        index=0,
+        selection_counts=np.array([10, 0, 0]),
+        estimation_counts=np.array([95, 5, 0]),
+        rounding=0.0,
+    )
+    assert one.p_lower == pytest.approx(float(beta.ppf(shared.alpha / 100, 95, 6)), rel=1e-10)
+    assert "For all 100 inputs at once, with probability at least 1 − 0.01" in guarantee(shared)
+
+
+def test_two_bounds_use_what_the_complement_throws_away(make_settings: MakeSettings) -> None:
+    """60 votes against 20 and 20: at level α/2 each, p_B ≤ .32 where 1 − p_A says .53."""
+    counts = np.array([60, 20, 20])
+    one, two = (
+        make_certificate(
+            make_settings(runner_up=runner_up),
+            index=0,
+            selection_counts=np.array([10, 0, 0]),
+            estimation_counts=counts,
+            rounding=0.0,
+        )
+        for runner_up in ("complement", "simultaneous")
+    )
+    assert one.abstained
+    assert not two.abstained
+    p_lower, p_upper = float(beta.ppf(0.005, 60, 41)), float(beta.ppf(0.995, 21, 80))
+    assert (two.p_lower, two.p_upper) == pytest.approx((p_lower, p_upper), rel=1e-9)
+    gap = NormalDist().inv_cdf(p_lower) - NormalDist().inv_cdf(p_upper)
+    assert two.radius == pytest.approx(0.25 * gap, rel=1e-9)
+
+
+def test_decided_radii(make_settings: MakeSettings) -> None:
+    """The radius is the largest certified one, exactly; p_lower is the threshold passed for it."""
+    chosen = make_settings(method="decision", radii=(0.0, 0.25, 0.5), estimation_samples=1000)
+    looks = (Look(0.0, True, 32, 32), Look(0.25, True, 64, 60), Look(0.5, False, 128, 100))
+    one = make_certificate(
+        chosen,
+        index=0,
+        selection_counts=np.array([10, 0, 0]),
+        estimation_counts=np.array([100, 28, 0]),
+        rounding=chosen.unit,
+        looks=looks,
+    )
+    assert (one.label, one.radius, one.radii["l2"], one.samples) == (0, 0.25, 0.25, 138)
+    assert one.radii["linf"] == pytest.approx(0.125)
+    assert one.p_lower > NormalDist().cdf(0.25 / 0.5)  # the rounding is paid for
+    assert one.p_lower == pytest.approx(NormalDist().cdf(0.25 / 0.5), abs=1e-4)
+    none = make_certificate(
+        chosen,
+        index=0,
+        selection_counts=np.array([10, 0, 0]),
+        estimation_counts=np.array([100, 28, 0]),
+        rounding=chosen.unit,
+        looks=tuple(Look(look.radius, False, look.samples, look.votes) for look in looks),
+    )
+    assert (none.label, none.radius, none.p_lower) == (ABSTAIN, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("norm", "factor"), [("l1", 1.0), ("l3", 4 ** (1 / 3 - 0.5)), ("linf", 0.5)])
+def test_the_radius_in_the_norm_that_was_asked(make_settings: MakeSettings, norm: str, factor: float) -> None:
+    first, other = (
+        make_certificate(
+            make_settings(norm=name),
+            index=0,
+            selection_counts=np.array([10, 0, 0]),
+            estimation_counts=np.array([95, 5, 0]),
+            rounding=0.0,
+        )
+        for name in ("l2", norm)
+    )
+    assert other.radius == pytest.approx(factor * first.radius, rel=1e-12)
+    assert other.radii[norm] == other.radius

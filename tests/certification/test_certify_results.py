@@ -47,7 +47,13 @@ def unlabelled(some_certificates: list[Certificate]) -> Certificates:
 def _with_radii(radii: Sequence[float]) -> Certificates:
     """Return certificates of these ℓ2 radii, all answered right."""
     settings = CertificationSettings.from_mapping(
-        {"noise_std": 0.5, "estimation_samples": 90, "selection_samples": 1, "unit": 1e-5, "dimension": 4}
+        {
+            "noise": {"name": "gaussian", "noise_std": 0.5},
+            "estimation_samples": 90,
+            "selection_samples": 1,
+            "unit": 1e-5,
+            "dimension": 4,
+        }
         | {"classes": 2}
     )
     one = make_certificate(

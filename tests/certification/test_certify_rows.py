@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heatproof.certification import SmoothedPredictor, certify
+from heatproof.certification import Execution, SmoothedPredictor, certify
 from heatproof.certification._model import check_rows
 from heatproof.errors import ModelError
 
@@ -109,7 +109,7 @@ def test_a_model_that_writes_every_answer_in_one_place() -> None:
         return place[: len(x)].copy_(plain(x - x.mean(dim=0)))
 
     with pytest.raises(ModelError, match=COUPLED):
-        SmoothedPredictor(model, noise_std=0.5, batch_size=8).settings(IMAGES)
+        SmoothedPredictor(model, noise_std=0.5, execution=Execution(batch_size=8)).settings(IMAGES)
 
 
 def test_models_that_draw_are_refused() -> None:
@@ -173,6 +173,6 @@ def test_the_classifier_that_is_sampled_is_the_one_that_is_tried(
 @pytest.mark.parametrize("batch_size", [1, 3, 2048])
 def test_the_trial_is_small_and_fits_the_batch(batch_size: int) -> None:
     counted, rows = _counting(_net(nn.Identity()))
-    SmoothedPredictor(counted, noise_std=0.5, batch_size=batch_size).settings(IMAGES)
+    SmoothedPredictor(counted, noise_std=0.5, execution=Execution(batch_size=batch_size)).settings(IMAGES)
     assert max(rows) == min(8, batch_size)
     assert sum(rows) == 1 + 4 * min(8, batch_size)

@@ -73,7 +73,14 @@ def _runs(dimension: int, stretch: float) -> tuple[int, int]:
     truths, false, seeds = truth(x), 0, REPLICATES[dimension]
     for seed in range(seeds):
         certificates = certify(
-            model, x, noise_std=NOISE, alpha=ALPHA, estimation_samples=200, selection_samples=20, seed=seed
+            model,
+            x,
+            noise_std=NOISE,
+            alpha=ALPHA,
+            estimation_samples=200,
+            selection_samples=20,
+            seed=seed,
+            pilot=False,
         )
         false += count_false(claims_of(certificates, stretch), truths)
     return false, seeds * len(x)
@@ -121,6 +128,7 @@ def vote_counts(
         estimation_samples=samples,
         selection_samples=samples,
         index=index,
+        pilot=False,
     )
     assert certificates[0].settings.classes == classes
     first = [np.array(one.selection_counts) for one in certificates]
@@ -199,9 +207,9 @@ def test_radii_approach_the_truth_from_below() -> None:
     inside = exact < 1.5 * NOISE  # beyond it 10,000 draws say little
     gaps = []
     for samples in (100, 1000, 10_000):
-        certificates = certify(model, x, noise_std=NOISE, alpha=1e-4, estimation_samples=samples)
+        certificates = certify(model, x, noise_std=NOISE, pilot=False, alpha=1e-4, estimation_samples=samples)
         found = np.array([one.radius for one in certificates])
-        assert np.all(found <= exact)
+        assert int((found > exact).sum()) <= allowed(len(x), 1e-4)
         gaps.append(float((exact - found)[inside].mean()))
     assert gaps[0] > 2 * gaps[1] > 3.5 * gaps[2]
     assert gaps[2] < 0.1 * NOISE

@@ -193,9 +193,9 @@ def test_certifications_side_by_side(filled: Path, some_certificates: list[Certi
     with CertificateStore(filled) as store:
         assert store.open(first, "test", index).id == 1  # found again, not made again
         ids = [
-            store.open(other, "test", index).id,
-            store.open(first, "validation", index).id,
-            store.open(first, "test", index[:3]).id,
+            store.open(other, "test", index).id,  # the first one is finished
+            store.open(first, "validation", index).id,  # other inputs
+            store.open(first, "test", index[:3], beside=True).id,  # the second one is not
         ]
         assert ids == [2, 3, 4]
         third = store.certifications()[2]
@@ -204,6 +204,41 @@ def test_certifications_side_by_side(filled: Path, some_certificates: list[Certi
         assert len(store.stored(store.certifications()[0])) == 6
     found = verify_store(filled)
     assert (found.checked, found.missing, found.mismatches) == (7, 6 + 5 + 3, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 1}, "seed 1, there 0"),
+        ({"alpha": 0.05}, "alpha 0.05, there 0.01"),
+        ({"noise_std": 0.25}, r"noise .*0.25\), there .*0.5\)"),
+        ({"model_fingerprint": "other"}, r"another model \(weights or structure\)"),
+        ({"estimation_samples": 200}, "estimation_samples 200, there 100"),
+        ({"seed": 1, "alpha": 0.05}, "alpha 0.05, there 0.01; seed 1, there 0"),
+    ],
+)
+def test_an_unfinished_certification_is_not_resumed_with_other_settings(
+    filled: Path, make_settings: MakeSettings, changes: dict[str, object], words: str
+) -> None:
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM certificates WHERE input = 20")
+    with CertificateStore(filled) as store:
+        index = store.certifications()[0].index
+        with pytest.raises(
+            InputError, match=rf"^certification: got {words}; .*certification 1 .*5 of 6 .*--beside"
+        ):
+            store.open(make_settings(**changes), "test", index)
+        assert len(store.certifications()) == 1
+        assert store.open(make_settings(), "test", index).id == 1
+        assert store.open(make_settings(**changes), "test", index, beside=True).id == 2
+
+
+def test_other_inputs_are_no_obstacle(filled: Path, make_settings: MakeSettings) -> None:
+    with CertificateStore(filled) as store:
+        store.open(make_settings(seed=1), "test", (7, 8))
+        with pytest.raises(InputError, match="seed 2, there 1; 1 other inputs"):
+            store.open(make_settings(seed=2), "test", (8,))
+        assert store.open(make_settings(seed=2), "test", (9,)).id == 3
 
 
 def test_an_input_is_stored_once(filled: Path, some_certificates: list[Certificate]) -> None:
@@ -244,7 +279,7 @@ def test_other_formats_are_refused(filled: Path) -> None:
     with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(
-        RunFolderError, match=r"^certificates.sqlite: got format 99; allowed: format 1\. Certify"
+        RunFolderError, match=r"^certificates.sqlite: got format 99; allowed: format 2\. Certify"
     ):
         CertificateStore(filled)
 

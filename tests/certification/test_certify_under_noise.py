@@ -21,7 +21,7 @@ from heatproof.certification._under_noise import (
 )
 from heatproof.errors import NoiseWarning
 from heatproof.noise import Gaussian, Lattice
-from heatproof.noise.keyed import Stage, Stream, chunk_of
+from heatproof.noise.keyed import Stage, Stream, generator
 
 
 def _read(x: Tensor) -> Tensor:
@@ -95,12 +95,14 @@ def test_noisy_copies_are_on_the_lattice_and_keyed_by_input() -> None:
 
 
 def test_no_sample_of_a_certificate_is_a_draw_of_the_pilot() -> None:
-    """Chunks of one stage have distinct seeds; the pilot's lies beyond any number of draws."""
-    last = chunk_of(10**11)
-    assert last.number < (1 << 30) - 1
+    """The pilot's stage is its own, and no two stages share a seed."""
     words = {Stream(3, 5, stage).word(chunk) for stage in Stage for chunk in range(1_000)}
-    assert Stream(3, 5, Stage.SELECTION).word((1 << 30) - 1) not in words
-    assert len(words) == 4_000
+    assert len(words) == 1_000 * len(Stage)
+    noise = Gaussian(noise_std=0.5)
+    copies = noisy_copies(torch.zeros(1, 4), [5], Lattice.for_noise(noise), 3)
+    own = torch.empty(8, 4)
+    noise.fill(own, generator(3, 5, Stage.PILOT))
+    assert torch.equal(copies[:, 0], torch.round(own * 2**14) / 2**14 * 0.5)
 
 
 def test_it_says_what_was_measured_what_to_expect_and_what_to_do() -> None:

@@ -24,6 +24,8 @@ from heatproof.certification import (
     make_certificate,
     verify_store,
 )
+from heatproof.certification._recompute import lower_bound as own_lower_bound
+from heatproof.certification._verify_settings import Known, _unit
 from heatproof.errors import RunFolderError
 from heatproof.noise import Gaussian, Lattice
 
@@ -59,12 +61,15 @@ def test_it_reads_while_another_process_writes(filled: Path) -> None:
 
 FIRST = "WHERE input = 0"
 TAMPERED = {
-    "radius_l2": "radius_l2 = radius_l2 + 0.001",
-    "radius_l1": "radius_l1 = radius_l1 * 1.01",
-    "radius_linf": "radius_linf = radius_l2",
+    "radius is stored": "radius = radius + 0.001",
+    "radius in l2": "radii = json_set(radii, '$.l2', 9.0)",
+    "radius in l1": "radii = json_set(radii, '$.l1', radius * 1.01)",
+    "radius in linf": "radii = json_set(radii, '$.linf', radius)",
+    "no radius in l2": "radii = '{}'",
+    "p_upper": "p_upper = p_upper - 0.0001",
     "p_lower": "p_lower = p_lower + 0.0001",
     "abstained": "abstained = 1",
-    "rounding 0 is below ½√d·unit": "rounding = 0",
+    "rounding 0 is below half a cell": "rounding = 0",
     "recomputed": "rounding = rounding + 0.01",
     "did not get the most selection votes": "candidate = 2",
     "estimation counts add up to 101": "estimation_counts = '[91, 7, 3]'",
@@ -75,7 +80,7 @@ TAMPERED = {
     "counts are not 3 whole": "estimation_counts = '[103, -3, 0]'",
     "estimation counts are not 3 whole numbers": "estimation_counts = '[99.5, 0.5, 0]'",
     "cannot be checked": "estimation_counts = 'nothing'",
-    "cannot be checked (TypeError": "radius_l2 = 'far'",
+    "cannot be checked (TypeError": "radius = 'far'",
     "cannot be checked (": "rounding = 'none'",
     "abstained is 'no'": "abstained = 'no'",
     "is not among the planned inputs": "input = 5",
@@ -104,27 +109,38 @@ def test_each_field_of_a_row(filled: Path, words: str, change: str) -> None:
         ({"alpha": 0.02}, "p_lower is stored"),
         ({"alpha": 1.5}, "alpha is 1.5, outside (0, 1)"),
         ({"alpha": -1}, "alpha is -1, outside (0, 1)"),
-        ({"noise_std": 0.51}, "radius_l2 is stored"),
-        ({"noise_std": 0}, "noise_std is 0, not positive"),
+        ({"noise": {"name": "gaussian", "noise_std": 0.51}}, "radius is stored"),
+        ({"noise": {"name": "gaussian", "noise_std": 0}}, "noise has scale 0, not positive"),
         ({"unit": 0.0}, "unit is 0.0, not positive"),
         ({"unit": 0.01}, "rounding"),
-        ({"unit": 1e-30}, "unit is 1e-30, but noise_std and grid_step make it 3.0517578125e-05"),
-        ({"unit": 0.5 / 2**14 * (1 + 1e-9)}, "noise_std and grid_step make it"),
+        ({"unit": 1e-30}, "unit is 1e-30, but noise and grid_step make it 3.0517578125e-05"),
+        ({"unit": 0.5 / 2**14 * (1 + 1e-9)}, "noise and grid_step make it"),
         ({"grid_step": 0.75}, "make it 2.288818359375e-05"),
         ({"grid_step": math.inf}, "cannot be read (OverflowError"),
         ({"classifier": "both"}, "classifier is 'both', which this checker does not know"),
         ({"colour": "red"}, "do not belong, or are missing: colour"),
         ({"seed": "DELETE"}, "do not belong, or are missing: seed"),
         ({"classes": 1}, "target is 2, not one of 1 classes"),
-        ({"dimension": 9}, "radius_linf"),
+        ({"dimension": 9}, "radius in linf"),
         ({"classes": 4}, "not 4 whole numbers"),
         ({"estimation_samples": 99}, "add up to 100, not 99"),
         ({"selection_samples": 11}, "add up to 10, not 11"),
-        ({"noise": "uniform"}, "noise is 'uniform', which this checker does not know"),
-        ({"vote": "soft"}, "vote is 'soft'"),
+        ({"noise": {"name": "cauchy"}}, "noise is 'cauchy', which this checker does not know"),
+        ({"noise": {"name": "uniform", "half_width": 0.5}}, "radius is stored"),
+        ({"norm": "l9"}, "radius is stored"),
+        ({"norm": "far"}, "cannot be read (ValueError"),
+        ({"alpha_scope": "table", "inputs": 5}, "alpha is for a table of 5 inputs, but 6 are planned"),
+        ({"alpha_scope": "table", "inputs": 6}, "p_lower is stored"),
+        ({"inputs": 6}, "inputs is 6 although alpha is per input"),
+        ({"method": "radius", "tolerance": 0.1}, "0 stopping boundaries, where 1 belong"),
+        ({"method": "decision", "radii": [0.25]}, "0 stopping boundaries, where 1 belong"),
+        ({"method": "radius", "vote": "soft"}, "method 'radius' with soft votes"),
+        ({"runner_up": "simultaneous"}, "p_lower is stored"),
+        ({"vote": "soft"}, "3 cells of scores, where there are 657"),
+        ({"vote": "loud"}, "vote is 'loud'"),
         ({"method": "betting"}, "method is 'betting'"),
         ({"alpha": "DELETE"}, "cannot be read (KeyError('alpha'))"),
-        ({"noise_std": "DELETE"}, "cannot be read"),
+        ({"noise": "DELETE"}, "cannot be read"),
         ({"classes": "DELETE"}, "cannot be checked (KeyError('classes'))"),
         ({"alpha": "small"}, "cannot be read (TypeError"),
     ],
@@ -137,7 +153,7 @@ def test_each_setting(filled: Path, changes: dict[str, object], words: str) -> N
 def test_the_fingerprint(filled: Path) -> None:
     found = verify_store(filled, "other")
     assert found.mismatches == (
-        "certification 1: made with other weights than those in the run folder (fingerprints differ)",
+        "certification 1: made with another model than that in the run folder (fingerprints of weights and structure differ)",
     )
 
 
@@ -168,9 +184,12 @@ def test_an_input_planned_twice(filled: Path, index: int) -> None:
 
 @given(noise_std=st.floats(1e-6, 1e6), grid_step=st.none() | st.floats(1e-9, 1e6))
 def test_its_unit_agrees_with_the_certifier_s(noise_std: float, grid_step: float | None) -> None:
-    assert checker._unit(noise_std, grid_step) == pytest.approx(
-        Lattice.for_noise(Gaussian(noise_std=noise_std), grid_step).unit, rel=1e-12
-    )
+    unit = Lattice.for_noise(Gaussian(noise_std=noise_std), grid_step).unit
+    noise = {"name": "gaussian", "noise_std": noise_std}
+    known = Known({"noise": noise, "grid_step": grid_step, "unit": unit}, [])
+    assert list(_unit(known)) == []
+    wrong = Known({"noise": noise, "grid_step": grid_step, "unit": unit * (1 + 1e-9)}, [])
+    assert len(list(_unit(wrong))) == 1
 
 
 def test_deleted_settings_and_stray_rows(filled: Path) -> None:
@@ -208,7 +227,7 @@ def test_the_tolerance_goes_with_the_unit_of_the_inputs(
     with CertificateStore(path) as store:
         store.add(store.open(chosen, "test", (0,)), one)
     assert verify_store(path).mismatches == ()
-    _execute(path, f"UPDATE certificates SET radius_l2 = radius_l2 + {1e-5 * noise_std!r}")
+    _execute(path, f"UPDATE certificates SET radius = radius + {1e-5 * noise_std!r}")
     assert len(verify_store(path).mismatches) == 1
 
 
@@ -219,7 +238,7 @@ LEVELS = st.sampled_from([1e-9, 1e-3, 0.05, 0.5, 0.9, 0.999]) | st.floats(1e-6, 
 @settings(max_examples=150, deadline=None)
 def test_its_bound_agrees_with_the_certifier_s(data: st.DataObject, trials: int, alpha: float) -> None:
     successes = data.draw(st.integers(0, trials) | st.sampled_from([0, 1, trials - 1, trials]))
-    own = checker._lower_bound(successes, trials, alpha)
+    own = own_lower_bound(successes, trials, alpha)
     assert own == pytest.approx(lower_bound(successes, trials, alpha), abs=1e-9)
 
 
@@ -228,7 +247,7 @@ def test_its_bound_agrees_with_the_certifier_s(data: st.DataObject, trials: int,
 @pytest.mark.parametrize("alpha", [1e-12, 0.001, 0.5, 0.95])
 def test_its_bound_at_the_ends(trials: int, share: float, alpha: float) -> None:
     successes = round(share * trials)
-    own = checker._lower_bound(successes, trials, alpha)
+    own = own_lower_bound(successes, trials, alpha)
     assert own == pytest.approx(lower_bound(successes, trials, alpha), abs=1e-9)
 
 
@@ -255,22 +274,31 @@ def test_whole_certificates_agree(make_settings: MakeSettings, votes: int, rest:
         "candidate": one.candidate,
         "abstained": int(one.abstained),
         "p_lower": one.p_lower,
-        "radius_l1": one.radii["l1"],
-        "radius_l2": one.radii["l2"],
-        "radius_linf": one.radii["linf"],
+        "p_upper": one.p_upper,
+        "radius": one.radius,
+        "radii": json.dumps(one.radii),
+        "looks": "[]",
         "rounding": one.rounding,
         "selection_counts": json.dumps(one.selection_counts),
         "estimation_counts": json.dumps(one.estimation_counts),
     }
-    assert checker._row(row, chosen.to_mapping(), {3}) == []
+    assert list(checker._row(row, Known(chosen.to_mapping(), []), {3})) == []
 
 
-def test_it_shares_no_code_with_the_certifier() -> None:
-    tree = ast.parse(Path(checker.__file__).read_text(encoding="utf-8"))
+OWN = ("_verify", "_verify_row", "_verify_settings", "_recompute", "_recompute_noise")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_it_shares_no_code_with_the_certifier(name: str) -> None:
+    tree = ast.parse(Path(checker.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    own = {name for name in imported if name and name.split(".")[0] == "heatproof"}
-    assert own == {"heatproof._check", "heatproof.errors"}
+    found = {name for name in imported if name and name.split(".")[0] == "heatproof"}
+    assert found <= {
+        "heatproof._check",
+        "heatproof.errors",
+        *(f"heatproof.certification.{one}" for one in OWN),
+    }
     assert not any(name and name.split(".")[0] in {"scipy", "torch"} for name in imported)
     calls = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert not calls & {"__import__", "importlib", "eval", "exec", "betaincinv", "ndtri"}
@@ -285,10 +313,10 @@ def test_files_that_are_no_store(tmp_path: Path, filled: Path) -> None:
         verify_store(text)
     other = tmp_path / "other.sqlite"
     _execute(other, "CREATE TABLE something (x)")
-    with pytest.raises(RunFolderError, match="no such table"):
+    with pytest.raises(RunFolderError, match=r"^other.sqlite: got format 0; allowed: format 2"):
         verify_store(other)
-    _execute(filled, "PRAGMA user_version = 2")
-    with pytest.raises(RunFolderError, match=r"^certificates.sqlite: got format 2; allowed: format 1\."):
+    _execute(filled, "PRAGMA user_version = 3")
+    with pytest.raises(RunFolderError, match=r"^certificates.sqlite: got format 3; allowed: format 2\."):
         verify_store(filled)
 
 

@@ -82,7 +82,10 @@ def test_certificates_stand_the_attack_and_the_result_is_kept(run: Path, heatpro
 
 def test_refuted_certificates_end_with_1(run: Path, heatproof: Runner, failed: Check) -> None:
     """Negative control: certificates of wrong labels must be refuted."""
-    _ask(run, "UPDATE certificates SET candidate = (candidate + 1) % 10, radius_l2 = 0.2, abstained = 0")
+    _ask(
+        run,
+        "UPDATE certificates SET candidate = (candidate + 1) % 10, radii = json_object('l2', 0.2), abstained = 0",
+    )
     outcome = heatproof("attack", run, "--certificates", "--limit", 3, "--steps", 2)
     assert "3 certificates refuted" in failed(outcome)
     assert "refuted: 3" in outcome[1]
@@ -101,12 +104,92 @@ def test_same_settings_go_on_and_others_stand_beside(run: Path, heatproof: Runne
     assert _ask(run, "SELECT * FROM certificates WHERE certification = 1 ORDER BY input") == before
     assert _ask(run, "SELECT certification, count(*) FROM certificates GROUP BY 1") == [(1, 10), (2, 4)]
     settings = json.loads(_ask(run, "SELECT settings FROM certifications WHERE id = 2")[0][0])
-    assert (settings["noise_std"], settings["estimation_samples"], settings["alpha"]) == (0.5, 50, 0.01)
+    assert settings["noise"] == {"name": "gaussian", "noise_std": 0.5}
+    assert (settings["estimation_samples"], settings["alpha"]) == (50, 0.01)
 
 
 def test_the_noise_of_training_is_that_of_certification_unless_told(run: Path) -> None:
     settings = json.loads(_ask(run, "SELECT settings FROM certifications")[0][0])
-    assert (settings["noise_std"], settings["classifier"]) == (0.25, "network")
+    assert (settings["noise"]["noise_std"], settings["classifier"]) == (0.25, "network")
+
+
+def test_a_decision_on_radii(run: Path, heatproof: Runner) -> None:
+    code, out, _ = heatproof("certify", run, "--radii", "0.1,0.2", "-n", 2000)
+    assert code == 0
+    assert "certified accuracy at ℓ2 radius 0.1: " in out
+    assert "certified accuracy at ℓ2 radius 0.2: " in out
+    drawn = int(out.split(" draws an input")[0].rsplit(" ", 1)[1].replace(",", ""))
+    assert drawn < 1000
+    settings, boundaries = _ask(run, "SELECT settings, boundaries FROM certifications WHERE id = 2")[0]
+    assert json.loads(settings)["radii"] == [0.1, 0.2]
+    assert [one["looks"][-1] for one in json.loads(boundaries)] == [2000, 2000]
+    assert {row[0] for row in _ask(run, "SELECT radius FROM certificates WHERE certification = 2")} <= {
+        0,
+        0.1,
+        0.2,
+    }
+    code, out, _ = heatproof("verify", run)
+    assert (code, out) == (0, "20 certificates recomputed, 4 drawn again, 0 mismatches\n")
+
+
+def test_the_radius_within_a_tolerance(run: Path, heatproof: Runner) -> None:
+    code, out, _ = heatproof("certify", run, "--acr", "-n", 3000, "--tolerance", 0.05)
+    assert code == 0
+    assert out.startswith("10 inputs (0 from before): ACR 0.")
+    code, out, _ = heatproof("verify", run)
+    assert (code, out) == (0, "20 certificates recomputed, 4 drawn again, 0 mismatches\n")
+
+
+@pytest.mark.parametrize("noise", ["uniform,half_width=0.4", "laplace,noise_scale=0.2"])
+def test_another_noise_and_norm(noise: str, run: Path, heatproof: Runner, refused: Check) -> None:
+    code, out, _ = heatproof("certify", run, "--noise", noise, "-n", 200)
+    assert code == 0
+    assert "certified accuracy at ℓ1 radius 0.25: " in out
+    assert "closer than the certified ℓ1 radius" in out
+    assert heatproof("verify", run)[0] == 0
+    _ask(run, "DELETE FROM certificates WHERE certification = 1")
+    assert "allowed: hard votes of the network as it is, with isotropic Gaussian noise" in refused(
+        heatproof("attack", run, "--certificates")
+    )
+
+
+def test_an_unfinished_certification_is_not_mixed_with_another(
+    run: Path, heatproof: Runner, refused: Check
+) -> None:
+    _ask(run, "DELETE FROM certificates WHERE rowid > 7")
+    line = refused(heatproof("certify", run, "--seed", 9, "--alpha", 0.5))
+    assert "alpha 0.5, there 0.001; seed 9, there 0" in line
+    assert "certification 1 began with (7 of 10 inputs done)" in line
+    assert "--beside" in line
+    assert heatproof("certify", run, "--seed", 9, "--beside")[0] == 0
+    assert _ask(run, "SELECT certification, count(*) FROM certificates GROUP BY 1") == [(1, 7), (2, 10)]
+    assert "10 inputs (7 from before)" in heatproof("certify", run)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--radii", "0.1,x"), "--radii: got '0.1,x'; allowed: numbers with commas"),
+        (("--radii", ""), "--radii: got ''"),
+        (("--radii", "-1"), "radii"),
+        (("--radii", "0.1", "--acr"), "--acr: got together with --radii"),
+        (("--radii", "3"), "radii: got 3; allowed: at most 0."),
+        (("--radii", "1.3"), "It takes "),
+        (("--noise", "cauchy"), "noise.name: got 'cauchy'"),
+        (("--noise", "uniform"), "noise"),
+        (("--noise", "uniform,half_width=a"), "--noise: got 'uniform,half_width=a'"),
+        (("--norm", "l7x"), "norm: got 'l7x'; allowed: l1, l2, linf, or lp"),
+        (("--vote", "soft", "--radii", "0.1"), "vote: got 'soft'"),
+        (("--alpha-scope", "holm"), "alpha_scope: got 'holm'"),
+        (("--precision", "float8"), "precision: got 'float8'"),
+        (("--seed", 1, "--channels-last"), "channels_last: got true for inputs of shape (64,)"),
+    ],
+)
+def test_what_cannot_be_certified_is_said_before_anything_is_drawn(
+    words: tuple[str | int, ...], said: str, run: Path, heatproof: Runner, refused: Check
+) -> None:
+    assert said in refused(heatproof("certify", run, *words))
+    assert _ask(run, "SELECT count(*) FROM certifications") == [(1,)]
 
 
 def test_without_any_noise_std_the_message_says_what_to_pass(
@@ -130,7 +213,7 @@ def test_export_has_one_row_an_input(ending: str, run: Path, tmp_path: Path, hea
     target = tmp_path / f"certificates.{ending}"
     assert heatproof("certify", run, "--export", target)[0] == 0
     table = csv.read_csv(target) if ending == "csv" else parquet.read_table(target)
-    stored = _ask(run, "SELECT input, radius_l2, target FROM certificates ORDER BY rowid")
+    stored = _ask(run, "SELECT input, radius, target FROM certificates ORDER BY rowid")
     columns = [table.column(name).to_pylist() for name in ("input", "radius_l2", "target")]
     assert list(zip(*columns, strict=True)) == stored
 
@@ -139,12 +222,12 @@ def test_verify_lists_a_tampered_radius_and_ends_with_1(run: Path, heatproof: Ru
     code, out, _ = heatproof("verify", run)
     assert (code, out) == (0, "10 certificates recomputed, 2 drawn again, 0 mismatches\n")
     one = _ask(run, "SELECT input FROM certificates WHERE abstained = 0 LIMIT 1")[0][0]
-    _ask(run, f"UPDATE certificates SET radius_l2 = radius_l2 + 0.01 WHERE input = {one}")
+    _ask(run, f"UPDATE certificates SET radius = radius + 0.01 WHERE input = {one}")
     outcome = heatproof("verify", run)
     assert "1 mismatches; do not rely on these certificates" in failed(outcome)
     listed = [line for line in outcome[2].splitlines() if line.startswith("heatproof: mismatch: ")]
     assert len(listed) == 1
-    assert f"input {one}: radius_l2 is stored as" in listed[0]
+    assert f"input {one}: radius is stored as" in listed[0]
 
 
 def test_other_weights_void_the_certificates_everywhere(
@@ -155,7 +238,7 @@ def test_other_weights_void_the_certificates_everywhere(
     save_file(changed, run / "model.safetensors")
     outcome = heatproof("verify", run)
     assert "do not rely" in failed(outcome)
-    assert "made with other weights than those in the run folder" in outcome[2]
+    assert "made with another model than that in the run folder" in outcome[2]
     assert "no certificate of these weights" in refused(heatproof("attack", run, "--certificates"))
     assert "Guarantee" not in _page_text(heatproof("report", run))
 
@@ -229,7 +312,10 @@ def test_info_of_a_run_says_what_was_measured(run: Path, half: Path, heatproof: 
     assert (code, err) == (0, "")
     assert out.startswith("status: trained; made by heatproof ")
     assert "attacked: l2 radius 0.25, PGD 3 steps" in out
-    assert "certified: 10 of 10 inputs, test; the network with noise_std 0.25, n = 200" in out
+    assert (
+        "certified: 10 of 10 inputs, test; the network with Gaussian noise (noise_std 0.25), fixed n = 200"
+        in out
+    )
     assert "name: small" in out
     assert heatproof("info", half)[1].startswith("status: training")
 

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from heatproof.certification import Verification
+from heatproof.certification import CertificationSettings, Verification
 from heatproof.cli.main import _guarded
 from heatproof.errors import InputError
 from heatproof.runs.certify import certify_run
 from heatproof.runs.config import RunConfig
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.identity import run_data
+from heatproof.runs.redraw import Redraw, _agree
 from heatproof.runs.training import load_model, train_run
-from heatproof.runs.verify import _agree, _rounding, _spread, verify_run
+from heatproof.runs.verify import _rounding, verify_run
 
 DIGITS = {
     "name": "digits",
@@ -99,12 +100,15 @@ def _recompute(run: Path, rounding: str) -> None:
     with closing(sqlite3.connect(run / "certificates.sqlite", isolation_level=None)) as connection:
         from statistics import NormalDist
 
-        connection.create_function("radius", 2, lambda p, r: _radius(NormalDist(), values["noise_std"], p, r))
+        connection.create_function(
+            "radius", 2, lambda p, r: _radius(NormalDist(), values["noise"]["noise_std"], p, r)
+        )
         connection.execute(f"UPDATE certificates SET rounding = {rounding}")
-        connection.execute("UPDATE certificates SET radius_l2 = radius(p_lower, rounding)")
+        connection.execute("UPDATE certificates SET radius = radius(p_lower, rounding)")
         root = math.sqrt(values["dimension"])
         connection.execute(
-            f"UPDATE certificates SET radius_l1 = radius_l2, radius_linf = radius_l2 / {root!r}"
+            "UPDATE certificates SET radii = json_object("
+            f"'l1', radius, 'l2', radius, 'linf', radius / {root!r})"
         )
 
 
@@ -164,7 +168,7 @@ def test_a_lattice_without_rounding(name: str, copy: Callable[[str], Path]) -> N
     run = copy(name)
     _forge(run, unit=1e-30)
     _recompute(run, "1e-25")
-    _found(run, "unit is 1e-30, but noise_std and grid_step make it")
+    _found(run, "unit is 1e-30, but noise and grid_step make it")
 
 
 def test_a_rounding_that_is_too_small_alone(copy: Callable[[str], Path]) -> None:
@@ -189,15 +193,16 @@ def test_another_classifier(copy: Callable[[str], Path]) -> None:
 def test_ten_times_the_noise(name: str, copy: Callable[[str], Path]) -> None:
     """Unit and rounding made to fit: only the objective, or noise drawn again, can tell."""
     run = copy(name)
-    noise_std, step = 10 * _settings(run)["noise_std"], _settings(run)["grid_step"]
+    noise_std, step = 10 * _settings(run)["noise"]["noise_std"], _settings(run)["grid_step"]
     unit = noise_std / 2**14
     if step is not None:
         unit = step / 2 ** math.ceil(math.log2(step / unit))
     data = run_data(RunFolder.open(run))
-    _forge(run, noise_std=noise_std, unit=unit)
+    _forge(run, noise={"name": "gaussian", "noise_std": noise_std}, unit=unit)
+    forged = CertificationSettings.from_mapping(_settings(run))
     with closing(sqlite3.connect(run / "certificates.sqlite", isolation_level=None)) as connection:
         rows = {int(index): place for place, index in enumerate(data.test.index)}
-        own = lambda index: _rounding(data.test.x[rows[index]].double().numpy().ravel(), unit, step)  # noqa: E731
+        own = lambda index: _rounding(data.test.x[rows[index]].double().numpy().ravel(), forged)  # noqa: E731
         connection.create_function("own_rounding", 1, own)
         connection.execute("UPDATE certificates SET rounding = own_rounding(input)")
     _recompute(run, "rounding")
@@ -233,7 +238,8 @@ def test_counts_that_were_never_drawn(copy: Callable[[str], Path]) -> None:
         ("", {"classes": 9}, "classes is 9, that of the data is 10"),
         ("", {"grid_step": None}, "grid_step is None"),
         ("", {"seed": 1}, "drawn again ["),
-        ("", {"seed": -1}, "cannot be drawn again"),
+        ("", {"seed": -1}, "seed: got -1"),
+        ("", {"seed": 2**70}, "drawn again ["),
         ("", {"estimation_samples": 10**15}, "not 1000000000000000"),
         ("", {"colour": 1}, "do not belong, or are missing: colour"),
         ("", {"dimension": "many"}, "not settings and plan of this data"),
@@ -261,11 +267,55 @@ def test_a_plan_of_no_split(split: object, copy: Callable[[str], Path]) -> None:
     _found(run, "not settings and plan of this data")
 
 
-def test_spread_and_agreement() -> None:
+def test_which_inputs_are_drawn_again(runs: dict[str, Path]) -> None:
+    folder = RunFolder.open(runs["digits"])
+    model, data = load_model(folder), run_data(folder)
     rows = [{"input": number} for number in range(10)]
-    assert [row["input"] for row in _spread(rows, 2)] == [2, 7]
-    assert _spread(rows, 10) == _spread(rows, 99) == rows
-    assert _spread([], 2) == _spread(rows, 0) == []
+
+    def chosen(count: int, fresh: int | None = None) -> list[int]:
+        return [row["input"] for row in Redraw(model, data, count, fresh)._choose(rows)]
+
+    assert chosen(2) == [2, 7]
+    assert chosen(10) == chosen(99) == list(range(10))
+    assert chosen(0) == []
+    assert Redraw(model, data, 2)._choose([]) == []
+    assert len({tuple(chosen(3, fresh)) for fresh in range(20)}) > 10
+    assert all(len(set(chosen(3, fresh))) == 3 for fresh in range(20))
+
+
+def test_new_noise_agrees_with_honest_certificates(runs: dict[str, Path]) -> None:
+    folder = RunFolder.open(runs["digits"])
+    result = verify_run(folder, load_model(folder), run_data(folder), redraw=12, fresh=7)
+    assert (result.mismatches, result.redrawn) == ((), 12)
+    code, out, _ = _command("verify", runs["digits"], "--redraw", 3, "--fresh", 1)
+    assert (code, out) == (0, "12 certificates recomputed, 3 drawn again, 0 mismatches\n")
+
+
+def test_new_noise_finds_counts_that_flatter(copy: Callable[[str], Path]) -> None:
+    """All votes for the candidate, with everything that follows from it: only new draws can tell."""
+    run = copy("digits")
+    with closing(sqlite3.connect(run / "certificates.sqlite", isolation_level=None)) as connection:
+        for index, candidate in connection.execute("SELECT input, candidate FROM certificates").fetchall():
+            counts = json.dumps([300 if label == candidate else 0 for label in range(10)])
+            connection.execute(
+                "UPDATE certificates SET estimation_counts = ?, p_lower = ?, p_upper = ?, abstained = 0 "
+                "WHERE input = ?",
+                (counts, 0.001 ** (1 / 300), 1 - 0.001 ** (1 / 300), index),
+            )
+    _recompute(run, "rounding")
+    code, _, err = _command("verify", run, "--redraw", 12, "--fresh", 3)
+    assert code == 1
+    assert "new draws (" in err
+
+
+@pytest.mark.parametrize("bad", [-1, "x"])
+def test_a_bad_seed_for_new_noise(bad: object, runs: dict[str, Path]) -> None:
+    code, _, err = _command("verify", runs["digits"], "--fresh", bad)
+    assert code == 2
+    assert "--fresh" in err
+
+
+def test_agreement() -> None:
     assert _agree("[98, 2]", (100, 0))
     assert not _agree("[97, 3]", (100, 0))
     assert _agree("[9990, 10]", (10_000, 0))

@@ -1,16 +1,15 @@
 """Certificates: the smoothed predictor, the record, the store, and the independent checker."""
 
 from heatproof.certification._adapters import BlackBox
-from heatproof.certification._api import certify
+from heatproof.certification._api import certify, predict
+from heatproof.certification._bounds import Look
+from heatproof.certification._combine import CombinedCertificate, best_of
+from heatproof.certification._execution import Execution
 from heatproof.certification._export import export_certificates
+from heatproof.certification._guarantee import guarantee
 from heatproof.certification._model import fingerprint
-from heatproof.certification._record import (
-    ABSTAIN,
-    Certificate,
-    CertificationSettings,
-    guarantee,
-    make_certificate,
-)
+from heatproof.certification._record import ABSTAIN, Certificate, make_certificate
+from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._smoothed import SmoothedPredictor
 from heatproof.certification._store import CertificateStore
 from heatproof.certification._verify import Verification, verify_store
@@ -24,15 +23,20 @@ __all__ = [
     "CertificateStore",
     "Certificates",
     "CertificationSettings",
+    "CombinedCertificate",
+    "Execution",
+    "Look",
     "MarginCertificate",
     "SmoothedPredictor",
     "Verification",
+    "best_of",
     "certify",
     "certify_margin",
     "export_certificates",
     "fingerprint",
     "guarantee",
     "make_certificate",
+    "predict",
     "strongest",
     "verify_store",
 ]

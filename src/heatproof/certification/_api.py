@@ -1,72 +1,191 @@
-"""`certify`: certificates of any classifier in one call."""
+"""`certify` and `predict`: certificates and answers of any smoothed classifier in one call."""
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int64
 from torch import Tensor
 
+from heatproof._check import check_labels, message
 from heatproof._types import Classifier, Progress, no_progress
+from heatproof.certification._choice import input_keys
+from heatproof.certification._execution import Execution
+from heatproof.certification._inputs import as_inputs
+from heatproof.certification._procedure import procedure
 from heatproof.certification._record import Certificate
+from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._smoothed import SmoothedPredictor
+from heatproof.certification._store import CertificateStore
+from heatproof.certification._stored import certify_stored, open_certification
+from heatproof.certification.results import Certificates
+from heatproof.errors import InputError
+from heatproof.noise import Noise
 
-__all__ = ["certify"]
+__all__ = ["certify", "predict"]
 
 
 def certify(
     model: Classifier,
-    x: Float[Tensor, "batch *event"],
-    y: Int64[Tensor, " batch"] | None = None,
+    x: object,
+    y: object = None,
     *,
     noise_std: float | None = None,
-    classifier: str | None = None,
+    noise: Noise | None = None,
+    norm: str | None = None,
+    method: str | None = None,
+    radii: Sequence[float] | None = None,
     alpha: float = 0.001,
-    estimation_samples: int = 10_000,
-    selection_samples: int = 100,
+    alpha_scope: str = "per input",
+    estimation_samples: int | None = None,
+    selection_samples: int | None = None,
+    tolerance: float | None = None,
+    vote: str = "hard",
+    runner_up: str = "complement",
+    classifier: str | None = None,
     grid_step: float | None = None,
-    index: Int64[Tensor, " batch"] | None = None,
+    index: Tensor | None = None,
     seed: int = 0,
-    batch_size: int = 2048,
+    store: str | Path | None = None,
+    pilot: bool = True,
     progress: Progress = no_progress,
-) -> list[Certificate]:
-    """Certify the smoothed classifier of `model` at each input; ℓ2, ℓ1 and ℓ∞ radii from one sampling.
+    **execution: Any,
+) -> Certificates:
+    """Certify the smoothed classifier of `model` at each input.
 
-    R = s·Φ⁻¹(p_A) around each input, p_A bounded from below by Clopper–Pearson (Cohen et al. 2019; arXiv
-    2307.12333, Theorem 3.1), minus the rounding of the lattice (`heatproof.noise.lattice`).
+    Guarantee, in one sentence (`certificates.guarantee` says it with all its numbers): for each input on its
+    own (or for the whole table), with probability at least 1 − alpha over the drawn noise, the smoothed
+    classifier gives `label` at every point closer than `radius`, or the certifier abstained.
 
-    Guarantee: for each input on its own, with probability at least 1 − alpha over the drawn noise, the
-    smoothed classifier answers `label` at every point closer than `radius`, or it abstained. It is the
-    smoothed classifier that is certified, never the one-pass network. The promise is for inputs fixed
-    before the noise: whoever knows the seed and chooses inputs to suit it is outside it. The model must be
-    a fixed function of each row: no randomness, no statistics of the batch; a few noisy rows are tried
-    together and alone, and a model that fails is refused. A function that hides a module (`lambda x:
-    net(x)`) cannot be put in evaluation mode for you: call `net.eval()` first.
+    It is the smoothed classifier that is certified, never the one-pass network. The promise is for inputs
+    fixed before the noise: whoever knows the seed and chooses inputs to suit it is outside it. The model must
+    be a fixed function of each row: no randomness, no statistics of the batch; a few noisy rows are tried
+    together and alone, and a model that fails is refused. A function that hides a module (`lambda x: net(x)`)
+    cannot be put in evaluation mode for you: call `net.eval()` first.
 
     Args:
-        model: any callable (B, *event) → (B, K) logits, row by row; precision: see `SmoothedPredictor`.
-        x: inputs (B, *event), floating point, in the model's own units.
-        y: true labels (B,), if `correct` is wanted.
-        noise_std, classifier, grid_step, seed, batch_size: see `SmoothedPredictor`.
-        alpha: failure probability of each input's certificate.
-        estimation_samples, selection_samples: n and n₀ draws an input.
+        model: any callable (B, *event) → (B, K) logits, row by row; `hp.BlackBox` adapts what knows no
+            PyTorch; precision: see `SmoothedPredictor`.
+        x, y: inputs (B, *event) in the model's own units and, if `correct` is wanted, labels (B,): arrays,
+            tensors, a `DataLoader`, a split of a data set (`as_inputs` says what else).
+        noise_std, noise, classifier, grid_step, seed: which smoothed classifier, see `SmoothedPredictor`.
+        norm: in which norm radii are given: "l1", "l2", "linf" or "lp" with a number; by default the norm
+            that the noise is made for. Every certificate lists the radii of the others, too.
+        method: "fixed" draws n samples an input (Clopper–Pearson). "decision" finds whether each of `radii` is
+            certified, with as few draws as that takes. "radius" finds the radius to within `tolerance`. Left
+            out, it is "decision" if `radii` are given, else "fixed".
+        alpha, alpha_scope: failure probability of each input's certificate ("per input") or of all of them
+            together ("table": the union bound). `certificates.holm(radius)` is the sharper table at fixed n.
+        estimation_samples: n, or the most that an input can get; 10,000 at fixed n, else 100,000.
+        selection_samples: n₀, which choose the class; 100 at fixed n, else as few as pay off.
+        vote: "hard", or "soft": the mean of class probabilities, bounded by a betting martingale (fixed n).
+        runner_up: "complement" (p_B = 1 − p_A) or "simultaneous" (both bounded from the counts; fixed n).
         index: identities of the inputs (B,), which key their noise; a hash of the content if left out.
+        store: a file; certificates are stored as they come, and the same call goes on after an interruption.
+        pilot: first try a few noisy copies and warn (`NoiseWarning`) if the model will mostly abstain.
         progress: told after each input.
+        execution: `batch_size`, `precision`, `channels_last`, `compile`, `deterministic`: see `Execution`.
 
-    Returns: one `Certificate` an input, in order. Cost: (n + n₀ + 1)·B + 66 forward rows; memory one batch.
-    Errors: `InputError`, `DataError`, `ModelError`, each naming what was got and what is allowed.
+    Returns: `Certificates`, one `Certificate` an input, in order. Cost: at most (n + n₀)·B forward rows, and
+    up to 64·9 for the pilot; memory one batch. Errors: `InputError`, `DataError`, `ModelError`,
+    `StorageError`, each naming what was got and what is allowed. Source: Cohen et al. 2019; Salman et al. 2019;
+    arXiv 2307.12333, Theorem 3.1; for other noises see `heatproof.noise`.
     """
+    inputs, labels, own_index = as_inputs(x, y)
+    index = own_index if index is None else index
     predictor = SmoothedPredictor(
         model,
+        noise=noise,
         noise_std=noise_std,
         classifier=classifier,
         grid_step=grid_step,
         seed=seed,
-        batch_size=batch_size,
+        execution=Execution(**execution),
     )
-    settings = predictor.settings(
-        x, alpha=alpha, estimation_samples=estimation_samples, selection_samples=selection_samples
+    asked = procedure(
+        predictor.noise,
+        inputs[0].numel(),
+        norm=norm,
+        method=method,
+        radii=radii,
+        alpha=alpha,
+        alpha_scope=alpha_scope,
+        inputs=len(inputs),
+        estimation_samples=estimation_samples,
+        selection_samples=selection_samples,
+        tolerance=tolerance,
+        vote=vote,
+        runner_up=runner_up,
     )
-    certificates = []
-    for certificate in predictor.certify(x, settings, y=y, index=index):
-        certificates.append(certificate)
-        progress(len(certificates), len(x), "certify")
-    return certificates
+    settings = predictor.settings(inputs, **asked)
+    if labels is not None:
+        check_labels("y", labels, count=len(inputs), classes=settings.classes)
+    keys = torch.tensor(input_keys(inputs, index), dtype=torch.int64)
+    if pilot:
+        predictor.try_under_noise(inputs, labels, keys)
+    if store is not None:
+        return _with_store(Path(store), predictor, settings, inputs, labels, keys, progress)
+    found: dict[int, Certificate] = {}
+    for position, one in predictor.numbered(inputs, settings, y=labels, index=keys):
+        found[position] = one
+        progress(len(found), len(inputs), "certify")
+    return Certificates(found[position] for position in range(len(inputs)))
+
+
+def predict(
+    model: Classifier,
+    x: object,
+    *,
+    noise_std: float | None = None,
+    noise: Noise | None = None,
+    classifier: str | None = None,
+    alpha: float = 0.001,
+    samples: int = 1_000,
+    grid_step: float | None = None,
+    index: Tensor | None = None,
+    seed: int = 0,
+    pilot: bool = True,
+    **execution: Any,
+) -> Int64[Tensor, " batch"]:
+    """Return the smoothed label of each input, or −1 where it abstains; wrong with probability ≤ alpha.
+
+    Arguments, errors: as in `certify`; see `SmoothedPredictor.predict`. Cost: `samples` forward rows an input.
+    """
+    inputs, _, own_index = as_inputs(x)
+    index = own_index if index is None else index
+    predictor = SmoothedPredictor(
+        model,
+        noise=noise,
+        noise_std=noise_std,
+        classifier=classifier,
+        grid_step=grid_step,
+        seed=seed,
+        execution=Execution(**execution),
+    )
+    if pilot:
+        predictor.try_under_noise(inputs, None, index)
+    return predictor.predict(inputs, alpha=alpha, samples=samples, index=index)
+
+
+def _with_store(
+    path: Path,
+    predictor: SmoothedPredictor,
+    settings: CertificationSettings,
+    x: Tensor,
+    y: Tensor | None,
+    keys: Tensor,
+    progress: Progress,
+) -> Certificates:
+    if len(set(keys.tolist())) < len(keys):
+        got, advice = "inputs with the same index (or content)", "Give each its own index."
+        raise InputError(message("index", got, "each input once in a store", advice), name="index")
+    with CertificateStore(path) as stored:
+        certification = open_certification(stored, settings, "inputs", keys)
+        done = len(keys) - len(stored.missing(certification))
+        progress(done, len(keys), "certify")
+        for more, _ in enumerate(certify_stored(stored, certification, predictor, x, y, keys), start=1):
+            progress(done + more, len(keys), "certify")
+        return Certificates(stored.stored(certification))

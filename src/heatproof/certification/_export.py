@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from heatproof._check import message
 from heatproof.certification._record import Certificate
+from heatproof.certification._settings import CertificationSettings
 from heatproof.errors import InputError, StorageError
 
 __all__ = ["export_certificates", "row"]
@@ -18,8 +20,8 @@ __all__ = ["export_certificates", "row"]
 def export_certificates(certificates: Sequence[Certificate], path: Path) -> None:
     """Write certificates to `path`, whose ending chooses the format: .csv or .parquet.
 
-    Columns: input, target, label (−1: abstained), correct, radius per norm, p_lower, counts (JSON), and
-    the settings that are the same for all (noise_std, alpha, classifier…). Written whole or not at all.
+    Columns: input, target, label (−1: abstained), correct, radius per norm, p_lower, p_upper, draws,
+    counts and looks (JSON), and the settings that are the same for all (noise, alpha, classifier…). Written whole or not at all.
     Errors: `InputError` for another ending or no certificates, `StorageError` if it cannot be written.
     """
     if path.suffix not in {".csv", ".parquet"}:
@@ -51,11 +53,22 @@ def row(certificate: Certificate) -> dict[str, Any]:
         "correct": certificate.correct if certificate.target is not None else None,
         **{f"radius_{norm}": radius for norm, radius in certificate.radii.items()},
         "p_lower": certificate.p_lower,
+        "p_upper": certificate.p_upper,
+        "samples": certificate.samples,
         "rounding": certificate.rounding,
         "selection_counts": json.dumps(certificate.selection_counts),
         "estimation_counts": json.dumps(certificate.estimation_counts),
-        **certificate.settings.to_mapping(),
+        "looks": json.dumps([asdict(look) for look in certificate.looks]),
+        **_settings(certificate.settings),
     }
+
+
+def _settings(settings: CertificationSettings) -> dict[str, Any]:
+    """Return the settings as columns: nested ones as JSON, Gaussian noise_std as a column of its own."""
+    plain = settings.to_mapping()
+    own = {"noise_std": plain["noise"]["noise_std"]} if plain["noise"]["name"] == "gaussian" else {}
+    nested = {name: json.dumps(value) for name, value in plain.items() if isinstance(value, dict | list)}
+    return {**plain, **nested, **own}
 
 
 def _write(rows: list[dict[str, Any]], path: Path, suffix: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,14 +19,17 @@ from heatproof.errors import HeatproofError, ModelError
 
 __all__ = [
     "AtTimeZero",
+    "asked",
     "check_rows",
     "checked_logits",
     "device_of",
     "evaluating",
     "fingerprint",
+    "not_finite",
     "one_pass_labels",
 ]
 
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 _RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
 _TOLERANCE = 1e-3
 _TENSOR_FLOAT = 2.0**-10
@@ -68,10 +72,17 @@ def device_of(model: Classifier) -> torch.device:
 
 
 def fingerprint(model: Classifier) -> str:
-    """Return a SHA-256 of names, shapes and values of all parameters and buffers; "" for a function."""
+    """Return a SHA-256 of all weights and of the structure; "" for a function, whose identity is not known.
+
+    Names, types, shapes and values of parameters and buffers; the class of every submodule and what it prints
+    of its settings (a slope, a stride). Code that changes under the same class name is not seen.
+    """
     if not isinstance(model, nn.Module):
         return ""
     digest = hashlib.sha256()
+    for name, module in model.named_modules(remove_duplicate=False):
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        digest.update(f"{name}={kind}({_ADDRESS.sub('', module.extra_repr())});".encode())
     parameters = model.named_parameters(remove_duplicate=False)
     buffers = model.named_buffers(remove_duplicate=False)  # also those that a state_dict leaves out
     for name, tensor in sorted([*parameters, *buffers], key=lambda pair: pair[0]):
@@ -103,11 +114,14 @@ def checked_logits(
     floating-point parameter): what the model gets is a function of the float32 numbers alone.
     Errors: `ModelError` if the model fails, or if its output is not (batch, K) with K ≥ 2 and finite.
     """
-    return _asked(model, x, device, classes).float()
+    logits = asked(model, x, device, classes)
+    if not bool(torch.isfinite(logits.float()).all()):
+        raise not_finite(len(x), classes)
+    return logits.float()
 
 
-def _asked(model: Classifier, x: Tensor, device: torch.device, classes: int | None) -> Tensor:
-    """Return the checked logits in the precision that the model gives them in."""
+def asked(model: Classifier, x: Tensor, device: torch.device, classes: int | None) -> Tensor:
+    """Return the logits in the precision that the model gives them in; all is checked but finiteness."""
     try:
         logits = model(x.to(device, torch.float32).to(_precision_of(model)))
     except _RAW as error:
@@ -138,8 +152,7 @@ def _failed(model: Classifier, x: Tensor, error: Exception) -> ModelError:
 
 
 def _checked(logits: object, rows: int, classes: int | None) -> Tensor:
-    wanted = "K) with K ≥ 2" if classes is None else f"{classes})"
-    allowed = f"finite floating-point logits of shape ({rows}, {wanted}"
+    allowed = _allowed(rows, classes)
     if not isinstance(logits, Tensor):
         advice = "What knows no PyTorch goes into heatproof.BlackBox(function)."
         raise ModelError(message("model output", type(logits).__name__, allowed, advice), name="model")
@@ -148,10 +161,19 @@ def _checked(logits: object, rows: int, classes: int | None) -> Tensor:
         got = f"{logits.dtype} of shape {tuple(logits.shape)}"
         advice = "Labels go into heatproof.BlackBox(function, classes=K)." if logits.ndim == 1 else ""
         raise ModelError(message("model output", got, allowed, advice), name="model")
-    if not bool(torch.isfinite(logits.float()).all()):
-        text = message("model output", "NaN or infinite logits", allowed, "Check the weights and the input.")
-        raise ModelError(text, name="model")
     return logits
+
+
+def not_finite(rows: int, classes: int | None) -> ModelError:
+    """Return the error for logits that are not finite."""
+    advice = "Check the weights and the input."
+    text = message("model output", "NaN or infinite logits", _allowed(rows, classes), advice)
+    return ModelError(text, name="model")
+
+
+def _allowed(rows: int, classes: int | None) -> str:
+    wanted = "K) with K ≥ 2" if classes is None else f"{classes})"
+    return f"finite floating-point logits of shape ({rows}, {wanted}"
 
 
 def check_rows(model: Classifier, x: Float[Tensor, "rows *event"], classes: int) -> None:
@@ -167,7 +189,7 @@ def check_rows(model: Classifier, x: Float[Tensor, "rows *event"], classes: int)
     device = device_of(model)
 
     def logits(rows: Tensor) -> Tensor:
-        return _asked(model, rows, device, classes).clone()  # a model may write each answer in one place
+        return asked(model, rows, device, classes).clone()  # a model may write each answer in one place
 
     together = logits(x)
     allowed = _tolerance(model, together) * (1 + together.float().abs().amax(dim=1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,35 +11,36 @@ from jaxtyping import Float, Int64
 from scipy.special import bdtrc
 from torch import Tensor
 
-from heatproof._check import check_choice, check_inputs, check_labels, check_number, check_whole, message
+from heatproof._check import check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
-from heatproof.certification._model import (
-    AtTimeZero,
-    check_rows,
-    device_of,
-    evaluating,
-    fingerprint,
-    one_pass_labels,
-)
-from heatproof.certification._record import ABSTAIN, Certificate, CertificationSettings, make_certificate
-from heatproof.certification._votes import VotingPlan, count_votes
-from heatproof.errors import DataError, InputError
-from heatproof.noise import Gaussian, Lattice
-from heatproof.noise.keyed import Stage, content_key, generator
+from heatproof.certification._choice import choose, input_keys
+from heatproof.certification._execution import Execution
+from heatproof.certification._record import ABSTAIN, Certificate, make_certificate
+from heatproof.certification._rules import looks_of, rule_of
+from heatproof.certification._schedule import Sampled
+from heatproof.certification._settings import CertificationSettings
+from heatproof.certification._smoothing import Smoothing
+from heatproof.certification._under_noise import UnderNoise, warn
+from heatproof.errors import InputError
+from heatproof.noise import Noise
+from heatproof.statistics import FixedRule
 
 __all__ = ["SmoothedPredictor"]
 
-CLASSIFIERS = ("network", "equation")
-_PROBES = 8
+OF_THE_MODEL = (
+    *("noise", "classifier", "seed", "grid_step", "unit", "dimension", "classes"),
+    *("precision", "model_fingerprint"),
+)
+"""The settings that a predictor fixes; the others say how it is certified."""
 
 
 class SmoothedPredictor:
-    """The classifier x ↦ argmax_k P(argmax model(x + s·ξ) = k), ξ ~ N(0, I), sampled on a lattice.
+    """The classifier x ↦ argmax_k P(argmax model(x + noise) = k), sampled on a lattice.
 
     `classifier="network"` smooths the model as it is; "equation" (time-conditioned models only) smooths
     the network at t = 0, before diffusion: with s = √2·σ this is the heat flow, over the diffusion stage,
     of the network's hard decisions at t = 0 (the one-pass network at t = 1 approximates the flow of its
-    soft outputs). Neither is the one-pass network itself.
+    soft outputs); "interior" is a `DiffusionChain` with its own noise. None is the one-pass network itself.
 
     Args:
         model: (B, *event) → (B, K) logits, a fixed function of each row: without randomness, and without
@@ -47,14 +48,16 @@ class SmoothedPredictor:
             the batch). A few noisy rows are tried together and alone before anything is sampled. A module
             is put in evaluation mode while it is used; a function (`lambda x: net(x)`) cannot be: call
             `net.eval()` first. It gets the lattice sum in float32, cast to float64, float16 or bfloat16
-            where a module's first floating-point parameter is of that type; logits are read as float32.
-        noise_std: s, in input units; one number for all inputs. May be left out for a time-conditioned
-            model that carries it (`model.noise_std`, set by training on the convection–diffusion
-            objective); then the classifier is "equation".
-        classifier: "network", "equation", or None for the rule above.
+            where a module's first floating-point parameter is of that type.
+        noise: any `heatproof.noise.Noise`; one law for all inputs.
+        noise_std: s of isotropic Gaussian noise, in input units, in place of `noise`. Both may be left out for
+            a time-conditioned model that carries it (`model.noise_std`, set by training on the
+            convection–diffusion objective); then the classifier is "equation".
+        classifier: "network", "equation", "interior", or None for the rule above.
         grid_step: the grid of the inputs (1/255 for 8-bit images in [0, 1]) or None.
         seed: together with each input's index it fixes every draw.
-        batch_size: rows a forward pass; changes speed and memory only.
+        execution: batch size, precision, memory format, compilation. All but the precision change speed and
+            memory only; the precision makes another classifier.
 
     Errors: `InputError` for values outside their range, `ModelError` for outputs outside the contract and
     for a model that is not a fixed function of each row.
@@ -64,50 +67,41 @@ class SmoothedPredictor:
         self,
         model: Classifier,
         *,
+        noise: Noise | None = None,
         noise_std: float | None = None,
         classifier: str | None = None,
         grid_step: float | None = None,
         seed: int = 0,
-        batch_size: int = 2048,
+        execution: Execution | None = None,
     ) -> None:
+        check_whole("seed", seed, at_least=0)
+        chosen = choose(model, noise, noise_std, classifier)
+        self._smoothing = Smoothing(model, chosen, grid_step, seed, execution or Execution())
         self.model = model
-        self.noise_std, self.classifier = _choose(model, noise_std, classifier)
-        self.seed = check_whole("seed", seed, at_least=0)
-        self.batch_size = check_whole("batch_size", batch_size)
-        self.lattice = Lattice.for_noise(Gaussian(noise_std=self.noise_std), grid_step)
 
-    def settings(
-        self,
-        x: Float[Tensor, "batch *event"],
-        *,
-        alpha: float = 0.001,
-        estimation_samples: int = 10_000,
-        selection_samples: int = 100,
-    ) -> CertificationSettings:
-        """Return what a certification of inputs like x would be of.
+    @property
+    def classifier(self) -> str:
+        """Which classifier: "network", "equation" or "interior"."""
+        return self._smoothing.classifier
+
+    @property
+    def noise(self) -> Noise:
+        """The noise that smooths it."""
+        return self._smoothing.noise
+
+    @property
+    def execution(self) -> Execution:
+        """How the model is run."""
+        return self._smoothing.execution
+
+    def settings(self, x: Float[Tensor, "batch *event"], **procedure: Any) -> CertificationSettings:
+        """Return what a certification of inputs like x would be of; `procedure`: see `CertificationSettings`.
 
         The model is tried on the first input and on 8 noisy copies of it, together and alone (33 rows, at
         most `batch_size` at once). Errors: those of the class.
         """
-        check_number("alpha", alpha, above=0, below=1)
-        check_whole("estimation_samples", estimation_samples)
-        check_whole("selection_samples", selection_samples)
-        with evaluating(self.model):
-            _, classes = one_pass_labels(self._base, check_inputs("x", x)[:1], self.batch_size)
-            check_rows(self._base, self._probes(x[0].detach()), classes)
-        return CertificationSettings(
-            noise_std=self.noise_std,
-            classifier=self.classifier,
-            alpha=alpha,
-            estimation_samples=estimation_samples,
-            selection_samples=selection_samples,
-            seed=self.seed,
-            grid_step=self.lattice.grid_step,
-            unit=self.lattice.unit,
-            dimension=x[0].numel(),
-            classes=classes,
-            model_fingerprint=fingerprint(self.model),
-        )
+        tried = self._smoothing.tried(check_inputs("x", x))
+        return CertificationSettings(**{**tried, **procedure})
 
     def certify(
         self,
@@ -117,42 +111,60 @@ class SmoothedPredictor:
         y: Int64[Tensor, " batch"] | None = None,
         index: Int64[Tensor, " batch"] | None = None,
     ) -> Iterator[Certificate]:
-        """Yield one certificate an input, in order, each as soon as it is complete.
+        """Yield one certificate an input, each as soon as it is complete, in whatever order that is.
 
-        Guarantee: for each input on its own, with probability at least 1 − alpha over the drawn noise, the
-        smoothed classifier answers `label` at every point closer than `radius`, or it abstained.
-        Procedure: Cohen et al. 2019 (CERTIFY): selection samples choose the class, fresh estimation
-        samples bound its probability by Clopper–Pearson. Cost: n₀ + n forward rows an input.
+        Guarantee: `heatproof.certification.guarantee(settings)`. Procedure: selection samples choose the
+        class, fresh estimation samples bound its probability (Cohen et al. 2019) until the stopping rule of
+        the settings has seen enough. Cost: at most n₀ + n forward rows an input.
         Errors: those of the class, at the call; `InputError` too if `settings` (say, of a certification
         that is resumed) are not of this model, noise, seed and kind of input: a radius computed with one
-        noise_std from draws with another would be worth nothing.
+        noise from draws with another would be worth nothing.
         """
+        return (one for _, one in self.numbered(x, settings, y=y, index=index))
+
+    def numbered(
+        self,
+        x: Float[Tensor, "batch *event"],
+        settings: CertificationSettings | None = None,
+        *,
+        y: Int64[Tensor, " batch"] | None = None,
+        index: Int64[Tensor, " batch"] | None = None,
+    ) -> Iterator[tuple[int, Certificate]]:
+        """Do what `certify` does, and give with each certificate the row of its input in x."""
         check_inputs("x", x)
-        keys = _keys(x, index)
-        settings = self._agreed(x, settings)
+        keys = input_keys(x, index)
+        agreed = self._agreed(x, settings)
         if y is not None:
-            check_labels("y", y, count=len(x), classes=settings.classes)
-        samples = {
-            Stage.SELECTION: settings.selection_samples,
-            Stage.ESTIMATION: settings.estimation_samples,
-        }
-        parts = x.detach().split(self.batch_size)
-        rounding = torch.cat([self.lattice.rounding(part) for part in parts])
-        with evaluating(self.model):
-            one_pass, _ = one_pass_labels(self.model, x, self.batch_size)
-        votes = self._votes(x, keys, samples, settings.classes)
-        return (
-            make_certificate(
-                settings,
-                index=keys[position],
-                selection_counts=counts[Stage.SELECTION],
-                estimation_counts=counts[Stage.ESTIMATION],
-                rounding=float(rounding[position]),
-                target=None if y is None else int(y[position]),
-                one_pass=int(one_pass[position]),
-            )
-            for position, counts in votes
+            check_labels("y", y, count=len(x), classes=agreed.classes)
+        rounding = self._smoothing.rounding(x)
+        one_pass = self._smoothing.one_pass(x)
+        soft = agreed.vote == "soft"
+        state, sampled = self._smoothing.sample(
+            x, keys, rule_of(agreed), agreed.classes, agreed.selection_samples, soft=soft
         )
+
+        def made(one: Sampled) -> Certificate:
+            return make_certificate(
+                agreed,
+                index=keys[one.position],
+                selection_counts=one.selection,
+                estimation_counts=one.estimation,
+                looks=looks_of(agreed, state, one.position),
+                rounding=float(rounding[one.position]),
+                target=None if y is None else int(y[one.position]),
+                one_pass=int(one_pass[one.position]),
+            )
+
+        return ((one.position, made(one)) for one in sampled)
+
+    def try_under_noise(self, x: Tensor, y: Tensor | None = None, index: Tensor | None = None) -> UnderNoise:
+        """Measure on a few noisy copies whether the model keeps its answers, and warn if it mostly does not.
+
+        At most 64 inputs with 8 copies each, from a stream of their own: no certificate sees them.
+        """
+        found = self._smoothing.under_noise(x, y, input_keys(x, index))
+        warn(found, self.noise.describe(), stacklevel=3)
+        return found
 
     def predict(
         self,
@@ -169,24 +181,21 @@ class SmoothedPredictor:
         same seed its draws are those of `certify`'s estimation: the two are not independent evidence.
         """
         check_whole("samples", samples)
-        settings = self.settings(x, alpha=alpha, estimation_samples=samples)
+        check_number("alpha", alpha, above=0, below=1)
+        keys = input_keys(check_inputs("x", x), index)
+        classes = self.settings(x).classes
         labels = torch.full((len(x),), ABSTAIN, dtype=torch.int64)
-        keys = _keys(x, index)
-        for position, counts in self._votes(x, keys, {Stage.ESTIMATION: samples}, settings.classes):
-            labels[position] = _majority(counts[Stage.ESTIMATION], alpha)
+        _, sampled = self._smoothing.sample(x, keys, FixedRule(samples, alpha), classes, 0)
+        for one in sampled:
+            labels[one.position] = _majority(one.estimation, alpha)
         return labels
 
     def _agreed(self, x: Tensor, settings: CertificationSettings | None) -> CertificationSettings:
         """Return the settings, those of this predictor where none are given; refuse those of another."""
+        own = self.settings(x)
         if settings is None:
-            return self.settings(x)
-        own = self.settings(
-            x,
-            alpha=settings.alpha,
-            estimation_samples=settings.estimation_samples,
-            selection_samples=settings.selection_samples,
-        )
-        differ = [name for name in type(own).model_fields if getattr(own, name) != getattr(settings, name)]
+            return own
+        differ = [name for name in OF_THE_MODEL if getattr(own, name) != getattr(settings, name)]
         if differ:
             name = differ[0]
             got = f"{name} = {getattr(settings, name)!r}"
@@ -194,67 +203,6 @@ class SmoothedPredictor:
             text = message("settings", got, f"{getattr(own, name)!r}, that of this predictor", advice)
             raise InputError(text, name=name)
         return settings
-
-    def _votes(
-        self, x: Tensor, keys: list[int], samples: dict[Stage, int], classes: int
-    ) -> Iterator[tuple[int, dict[Stage, np.ndarray]]]:
-        plan = VotingPlan(samples, self.lattice, self.seed, classes, self.batch_size)
-        stream = count_votes(self._base, x.detach(), keys, plan, device_of(self.model))
-        while True:
-            with evaluating(self.model):  # flags are restored between inputs: the caller may stop here
-                votes = next(stream, None)
-            if votes is None:
-                return
-            yield votes.position, votes.counts
-
-    @property
-    def _base(self) -> Classifier:
-        """The network that receives the noise."""
-        if self.classifier == "network":
-            return self.model
-        return AtTimeZero(self.model)
-
-    def _probes(self, x: Float[Tensor, "*event"]) -> Float[Tensor, "rows *event"]:
-        """Return a few different noisy copies of one input, no more than a batch holds."""
-        codes = self.lattice.codes(x[None])[0].cpu()
-        noise = torch.empty(min(_PROBES, self.batch_size), *codes.shape)
-        noise.normal_(generator=generator(self.seed, content_key(x), Stage.SELECTION))
-        return self.lattice.add_noise(codes, noise)
-
-
-def _choose(model: Classifier, noise_std: float | None, classifier: str | None) -> tuple[float, str]:
-    """Apply the rule which classifier is meant, and refuse what has no meaning."""
-    timed = bool(getattr(model, "time_conditioned", False))
-    own = getattr(model, "noise_std", None) if timed else None
-    if classifier is None:
-        classifier = "equation" if noise_std is None and own is not None else "network"
-    check_choice("classifier", classifier, CLASSIFIERS)
-    if classifier == "equation" and not timed:
-        advice = "Use classifier='network', or a time-conditioned model."
-        text = message("classifier", "'equation' for a model without time", "'network'", advice)
-        raise InputError(text, name="classifier")
-    if noise_std is None and own is None:
-        advice = "Only a model trained on the convection–diffusion objective carries its own."
-        raise InputError(message("noise_std", None, "a finite number > 0", advice), name="noise_std")
-    value = own if noise_std is None else noise_std
-    if isinstance(value, (Tensor, np.ndarray)):
-        advice = "A noise_std chosen per input voids the certificate."
-        raise InputError(message("noise_std", "an array", "one number > 0", advice), name="noise_std")
-    number = check_number("noise_std", value, above=0)
-    if classifier == "equation" and own is not None and not math.isclose(number, own, rel_tol=1e-6):
-        advice = "Another noise is another classifier: use classifier='network'."
-        allowed = f"{own:g}, that of the model's own equation"
-        raise InputError(message("noise_std", number, allowed, advice), name="noise_std")
-    return number, classifier
-
-
-def _keys(x: Tensor, index: Tensor | None) -> list[int]:
-    if index is None:
-        return [content_key(row) for row in x]
-    if not isinstance(index, Tensor) or index.dtype != torch.int64 or tuple(index.shape) != (len(x),):
-        got = f"{index.dtype} of shape {tuple(index.shape)}" if isinstance(index, Tensor) else type(index)
-        raise DataError(message("index", got, f"an int64 tensor of shape ({len(x)},)"), name="index")
-    return [int(key) for key in index]
 
 
 def _majority(counts: np.ndarray, alpha: float) -> int:

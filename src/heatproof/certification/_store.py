@@ -9,24 +9,27 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from heatproof._check import message
-from heatproof.certification._record import Certificate, CertificationSettings
+from heatproof.certification._bounds import Look
+from heatproof.certification._record import Certificate
+from heatproof.certification._settings import CertificationSettings
 from heatproof.errors import HeatproofError, InputError, RunFolderError, StorageError
 
 __all__ = ["CertificateStore", "Certification"]
 
-FORMAT = 1
+FORMAT = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS certifications (
     id INTEGER PRIMARY KEY,
     settings TEXT NOT NULL,
     plan TEXT NOT NULL,
+    boundaries TEXT NOT NULL DEFAULT '[]',
     seconds REAL NOT NULL DEFAULT 0,
     UNIQUE (settings, plan)
 );
@@ -38,12 +41,13 @@ CREATE TABLE IF NOT EXISTS certificates (
     candidate INTEGER NOT NULL,
     abstained INTEGER NOT NULL,
     p_lower REAL NOT NULL,
-    radius_l1 REAL NOT NULL,
-    radius_l2 REAL NOT NULL,
-    radius_linf REAL NOT NULL,
+    p_upper REAL NOT NULL,
+    radius REAL NOT NULL,
+    radii TEXT NOT NULL,
     rounding REAL NOT NULL,
     selection_counts TEXT NOT NULL,
     estimation_counts TEXT NOT NULL,
+    looks TEXT NOT NULL,
     PRIMARY KEY (certification, input)
 );
 """
@@ -95,14 +99,45 @@ class CertificateStore:
                 self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
 
-    def open(self, settings: CertificationSettings, split: str, index: tuple[int, ...]) -> Certification:
-        """Return the certification of these settings and inputs, made if it is not there yet."""
+    def open(
+        self,
+        settings: CertificationSettings,
+        split: str,
+        index: tuple[int, ...],
+        *,
+        boundaries: Sequence[Mapping[str, object]] = (),
+        beside: bool = False,
+    ) -> Certification:
+        """Return the certification of these settings and inputs, made if it is not there yet.
+
+        `boundaries` are the stopping boundaries of its radii, kept for the checker. Errors: `InputError` if
+        another certification of these inputs is unfinished, which says what differs; with `beside` the new
+        one is begun all the same.
+        """
         text = json.dumps(settings.to_mapping(), sort_keys=True)
         plan = json.dumps({"split": split, "index": list(index)})
-        with self._transaction() as run:
-            run.execute("INSERT OR IGNORE INTO certifications (settings, plan) VALUES (?, ?)", (text, plan))
-        row = self._rows("SELECT id FROM certifications WHERE settings = ? AND plan = ?", (text, plan))[0]
-        return next(one for one in self.certifications() if one.id == row[0])
+        row = self._rows("SELECT id FROM certifications WHERE settings = ? AND plan = ?", (text, plan))
+        if not row:
+            if not beside:
+                self._refuse_another(settings, split, index)
+            with self._transaction() as run:
+                run.execute(
+                    "INSERT OR IGNORE INTO certifications (settings, plan, boundaries) VALUES (?, ?, ?)",
+                    (text, plan, json.dumps(list(boundaries))),
+                )
+            row = self._rows("SELECT id FROM certifications WHERE settings = ? AND plan = ?", (text, plan))
+        return next(one for one in self.certifications() if one.id == row[0][0])
+
+    def _refuse_another(self, settings: CertificationSettings, split: str, index: tuple[int, ...]) -> None:
+        """Raise if an unfinished certification shares inputs with this one."""
+        for one in self.certifications():
+            done = self._rows("SELECT COUNT(*) FROM certificates WHERE certification = ?", (one.id,))[0][0]
+            shared = one.split == split and not set(one.index).isdisjoint(index)
+            if done < len(one.index) and shared:
+                got = "; ".join(_differences(one, settings, index))
+                allowed = f"what certification {one.id} began with ({done} of {len(one.index)} inputs done)"
+                advice = "Repeat its settings to go on, or begin another one beside it (--beside)."
+                raise InputError(message("certification", got, allowed, advice), name="settings")
 
     def certifications(self) -> list[Certification]:
         """Return all certifications, oldest first."""
@@ -116,7 +151,7 @@ class CertificateStore:
         """
         with self._transaction() as run:
             run.execute(
-                f"INSERT INTO certificates VALUES ({', '.join('?' * 13)})",  # noqa: S608 - only question marks
+                f"INSERT INTO certificates VALUES ({', '.join('?' * 14)})",  # noqa: S608 - only question marks
                 _row(certification, certificate),
             )
             run.execute(
@@ -128,6 +163,11 @@ class CertificateStore:
         rows = self._rows("SELECT * FROM certificates WHERE certification = ?", (certification.id,))
         found = {row[1]: _certificate(row, certification.settings) for row in rows}
         return [found[index] for index in certification.index if index in found]
+
+    def missing(self, certification: Certification) -> set[int]:
+        """Return the planned inputs that are not stored yet."""
+        rows = self._rows("SELECT input FROM certificates WHERE certification = ?", (certification.id,))
+        return set(certification.index) - {row[0] for row in rows}
 
     def _prepare(self) -> None:
         version = int(self._rows("PRAGMA user_version")[0][0])
@@ -174,6 +214,19 @@ class CertificateStore:
         )
 
 
+def _differences(
+    one: Certification, settings: CertificationSettings, index: tuple[int, ...]
+) -> Iterator[str]:
+    """Yield what a certification has else than `settings` and `index`, each in a few words."""
+    for name in type(settings).model_fields:
+        new, old = getattr(settings, name), getattr(one.settings, name)
+        if new != old:
+            hashes = name == "model_fingerprint"
+            yield "another model (weights or structure)" if hashes else f"{name} {new!r}, there {old!r}"
+    if one.index != index:
+        yield f"{len(index)} other inputs"
+
+
 def _row(certification: Certification, certificate: Certificate) -> tuple[object, ...]:
     return (
         certification.id,
@@ -183,27 +236,31 @@ def _row(certification: Certification, certificate: Certificate) -> tuple[object
         certificate.candidate,
         int(certificate.abstained),
         certificate.p_lower,
-        certificate.radii["l1"],
-        certificate.radii["l2"],
-        certificate.radii["linf"],
+        certificate.p_upper,
+        certificate.radius,
+        json.dumps(certificate.radii),
         certificate.rounding,
         json.dumps(certificate.selection_counts),
         json.dumps(certificate.estimation_counts),
+        json.dumps([asdict(look) for look in certificate.looks]),
     )
 
 
 def _certificate(row: tuple[Any, ...], settings: CertificationSettings) -> Certificate:
-    _, index, target, one_pass, candidate, abstained, p_lower, l1, l2, linf, rounding, first, second = row
+    _, index, target, one_pass, candidate, abstained, p_lower, p_upper, _, radii, rounding, *texts = row
+    selection, estimation, looks = (json.loads(str(text)) for text in texts)
     return Certificate(
         index=index,
         candidate=candidate,
         abstained=bool(abstained),
         p_lower=p_lower,
-        radii={"l1": l1, "l2": l2, "linf": linf},
+        p_upper=p_upper,
+        radii=json.loads(radii),
         rounding=rounding,
-        selection_counts=tuple(json.loads(str(first))),
-        estimation_counts=tuple(json.loads(str(second))),
+        selection_counts=tuple(selection),
+        estimation_counts=tuple(estimation),
         settings=settings,
+        looks=tuple(Look(**look) for look in looks),
         target=target,
         one_pass=one_pass,
     )

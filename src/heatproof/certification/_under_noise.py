@@ -34,8 +34,6 @@ __all__ = [
 PILOT_INPUTS = 64
 PILOT_COPIES = 8
 _LEAST = 8
-_CHUNK = (1 << 30) - 1
-"""The last chunk of the selection's stream, which no certification reaches: the pilot's draws are its own."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def noisy_copies(
     noise, found = lattice.noise, []
     for codes, key in zip(lattice.codes(x.detach().cpu()), index, strict=True):
         values = torch.empty(copies, *noise.drawn_shape(codes.shape))
-        noise.fill(values, generator(seed, int(key), Stage.SELECTION, _CHUNK))
+        noise.fill(values, generator(seed, int(key), Stage.PILOT))
         found.append(lattice.perturb(codes, values))
     return torch.stack(found, dim=1)
 

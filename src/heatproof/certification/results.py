@@ -15,7 +15,9 @@ from heatproof._check import check_choice, check_number, message
 from heatproof._intervals import Interval, proportion
 from heatproof.certification._chart import certified_chart
 from heatproof.certification._export import export_certificates, row
-from heatproof.certification._record import Certificate, CertificationSettings, guarantee
+from heatproof.certification._guarantee import guarantee
+from heatproof.certification._record import Certificate
+from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._view import as_html, as_text, round_radii
 from heatproof.errors import DependencyError, InputError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,28 +15,68 @@ __all__ = ["certify"]
 
 def certify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A trained run folder.")],
+    radii: Annotated[
+        str | None,
+        typer.Option(help="Decide on these radii, such as 0.25,0.5: as few draws as that takes."),
+    ] = None,
+    acr: Annotated[
+        bool, typer.Option("--acr", help="Find every radius to within --tolerance, for their average.")
+    ] = False,
     noise_std: Annotated[
         float | None, typer.Option(help="Standard deviation s, in input units. Left out: as configured.")
     ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(help="Another noise, such as 'uniform,half_width=0.5' or 'laplace,scale=0.2'."),
+    ] = None,
+    norm: Annotated[str | None, typer.Option(help="l1, l2, linf or lp; left out, that of the noise.")] = None,
     classifier: Annotated[
         str | None, typer.Option(help="network (smoothed as it is) or equation (its heat flow from t = 0).")
     ] = None,
     alpha: Annotated[float | None, typer.Option(help="Failure probability of each certificate.")] = None,
+    alpha_scope: Annotated[
+        str | None, typer.Option(help="'per input', or 'table': alpha for all inputs together.")
+    ] = None,
+    vote: Annotated[str | None, typer.Option(help="hard (votes) or soft (mean probabilities).")] = None,
+    runner_up: Annotated[
+        str | None, typer.Option(help="complement (1 − p_A) or simultaneous (bounded by its own votes).")
+    ] = None,
     estimation_samples: Annotated[
-        int | None, typer.Option("--estimation-samples", "-n", help="n an input.")
+        int | None, typer.Option("--estimation-samples", "-n", help="n an input; the most, if they vary.")
     ] = None,
     selection_samples: Annotated[int | None, typer.Option("--selection-samples", help="n₀ an input.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="With --acr: what may be lost of a radius, in input units.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="test, validation or train.")] = None,
     every: Annotated[int | None, typer.Option(help="Take every k-th input.")] = None,
     limit: Annotated[int | None, typer.Option(help="Take at most so many inputs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows a forward pass.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="bfloat16: faster, and another classifier, which is certified then.")
+    ] = None,
+    channels_last: Annotated[
+        bool | None, typer.Option("--channels-last", help="Images by pixels: often faster.")
+    ] = None,
+    compiled: Annotated[
+        bool | None, typer.Option("--compile", help="Compile the network first (some seconds).")
+    ] = None,
+    deterministic: Annotated[
+        bool | None, typer.Option("--deterministic", help="Votes do not depend on the batch; slower.")
+    ] = None,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Begin another certification beside an unfinished one.")
+    ] = False,
     export: Annotated[
         Path | None, typer.Option(help="Write the certificates to a .csv or .parquet file.")
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
 ) -> None:
-    """Certify inputs one by one into the run folder; run again after an interruption to go on."""
+    """Certify inputs one by one into the run folder; run again after an interruption to go on.
+
+    Without --radii or --acr every input gets n draws. The guarantee is printed at the end.
+    """
     from heatproof.certification import export_certificates
     from heatproof.cli._terminal import bars, resumable
     from heatproof.runs.certify import certifiable, certify_run
@@ -47,46 +87,95 @@ def certify(
 
     folder = RunFolder.open(run)
     given = {
+        **_method(radii, acr=acr),
         "noise_std": noise_std,
+        "noise": _noise(noise),
+        "norm": norm,
         "classifier": classifier,
         "alpha": alpha,
+        "alpha_scope": alpha_scope,
+        "vote": vote,
+        "runner_up": runner_up,
         "estimation_samples": estimation_samples,
         "selection_samples": selection_samples,
+        "tolerance": tolerance,
         "split": split,
         "every": every,
         "limit": limit,
         "seed": seed,
         "batch_size": batch_size,
+        "precision": precision,
+        "channels_last": channels_last,
+        "compile": compiled,
+        "deterministic": deterministic,
     }
     changes = {key: value for key, value in given.items() if value is not None}
+    if noise is not None and noise_std is None:
+        changes["noise_std"] = None
     settings = CertifySettings.from_mapping({**folder.config.certify.to_mapping(), **changes})
     _check_export(export)
     model = load_model(folder, trust=trust)
     settings = certifiable(settings, folder, model)
     data = run_data(folder)
     with resumable("the same command"), bars() as stages:
-        result = certify_run(folder, model, data, settings, stages("certify"))
+        result = certify_run(folder, model, data, settings, stages("certify"), beside=beside)
     if export is not None:
         export_certificates(result.certificates, export)
     _tell(result, settings.radii)
 
 
-def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
-    from heatproof.certification import guarantee
-    from heatproof.cli._terminal import say
+def _method(radii: str | None, *, acr: bool) -> dict[str, Any]:
+    """Return what --radii and --acr say of the method."""
+    from heatproof._check import message
+    from heatproof.errors import InputError
 
-    correct = [one for one in result.certificates if one.correct]
-    count = len(result.certificates)
+    if radii is None:
+        return {"method": "radius"} if acr else {}
+    if acr:
+        text = message("--acr", "together with --radii", "one of the two", "--acr finds the radii itself.")
+        raise InputError(text, name="acr")
+    try:
+        values = tuple(float(word) for word in radii.split(","))
+    except ValueError:
+        text = message("--radii", repr(radii), "numbers with commas, such as 0.25,0.5")
+        raise InputError(text, name="radii") from None
+    return {"method": "decision", "radii": values}
+
+
+def _noise(words: str | None) -> dict[str, Any] | None:
+    """Return the settings of a noise from "name,field=value,…"."""
+    from heatproof._check import message
+    from heatproof.errors import InputError
+
+    if words is None:
+        return None
+    name, *fields = (word.strip() for word in words.split(","))
+    try:
+        values = {key.strip(): float(value) for key, value in (field.split("=") for field in fields)}
+    except ValueError:
+        allowed = "a name and its numbers, such as uniform,half_width=0.5"
+        raise InputError(message("--noise", repr(words), allowed), name="noise") from None
+    return {"name": name, **values}
+
+
+def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
+    from heatproof.certification import Certificates
+    from heatproof.cli._terminal import say
+    from heatproof.report.cells import format_norm
+
+    found = Certificates(result.certificates)
+    settings, count = found.settings, len(found)
+    samples = sum(one.samples for one in found) / count
     say(
         f"{count} inputs ({result.resumed} from before): "
-        f"ACR {sum(one.radius for one in correct) / count:.4f}, "
-        f"right {len(correct)}, abstained {sum(one.abstained for one in result.certificates)}, "
-        f"{result.seconds:.1f} s"
+        f"ACR {found.average_certified_radius(settings.norm):.4f}, "
+        f"right {sum(one.correct for one in found)}, abstained {found.abstained.successes}, "
+        f"{samples:,.0f} draws an input, {result.seconds:.1f} s"
     )
-    for radius in radii:
-        held = sum(one.radius > radius or radius == 0 for one in correct)
-        say(f"certified accuracy at ℓ2 radius {radius:g}: {held / count:.3f}")
-    say(f"Guarantee: {guarantee(result.certificates[0].settings)}")
+    for radius in settings.radii or radii:
+        held = found.certified_accuracy(radius, settings.norm)
+        say(f"certified accuracy at {format_norm(settings.norm)} radius {radius:g}: {held}")
+    say(f"Guarantee: {found.guarantee}")
 
 
 def _check_export(export: Path | None) -> None:

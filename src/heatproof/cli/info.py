@@ -103,6 +103,6 @@ def _measured(folder: RunFolder) -> Iterator[str]:
                 settings, done = one.settings, len(store.stored(one))
                 yield (
                     f"certified: {done} of {len(one.index)} inputs, {one.split}; the {settings.classifier} "
-                    f"with noise_std {settings.noise_std:g}, n = {settings.estimation_samples}, alpha = "
-                    f"{settings.alpha:g}"
+                    f"with {settings.noise.describe()}, {settings.method} n = {settings.estimation_samples}, "
+                    f"alpha = {settings.alpha:g} {settings.alpha_scope}"
                 )

@@ -17,6 +17,10 @@ def verify(
         int,
         typer.Option(metavar="K", help="Draw the noise of K inputs of each certification again; 0: none."),
     ] = 2,
+    fresh: Annotated[
+        int | None,
+        typer.Option(metavar="SEED", help="Draw a random K inputs with new noise instead, and compare."),
+    ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
 ) -> None:
     """Recompute every radius with code of its own; exit 1 on any mismatch.
@@ -34,9 +38,11 @@ def verify(
     from heatproof.runs.verify import verify_run
 
     check_whole("--redraw", redraw, at_least=0)
+    if fresh is not None:
+        check_whole("--fresh", fresh, at_least=0)
     folder = RunFolder.open(run)
     model = load_model(folder, trust=trust)
-    result = verify_run(folder, model, run_data(folder), redraw=redraw)
+    result = verify_run(folder, model, run_data(folder), redraw=redraw, fresh=fresh)
     for line in result.mismatches:
         sys.stderr.write(f"heatproof: mismatch: {line}\n")
     missing = f", {result.missing} still to be certified" if result.missing else ""

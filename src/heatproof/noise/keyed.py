@@ -45,7 +45,7 @@ __all__ = [
 
 _SCHEDULE = ((0, 0, 8), (128, 16, 32), (1024, 44, 256))
 """From which draw on, the number of the chunk that starts there, and the draws of a chunk."""
-_STAGE_BITS = 2
+_STAGE_BITS = 3
 _WORD = 0xFFFFFFFF
 _BLOCK = 1 << 16
 """Numbers drawn at once on a CPU, so that they stay in the cache. Part of the meaning of a seed."""
@@ -58,6 +58,7 @@ class Stage(IntEnum):
     ESTIMATION = 1
     ATTACK = 2
     JUDGEMENT = 3
+    PILOT = 4
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Stream:
     stage: Stage
 
     def word(self, chunk: int) -> int:
-        """Return the 32-bit seed of the chunk of this number. Errors: `InputError` outside 0…2³⁰−1."""
+        """Return the 32-bit seed of the chunk of this number. Errors: `InputError` outside 0…2²⁹−1."""
         if not 0 <= chunk < 1 << (32 - _STAGE_BITS):
             raise InputError(message("chunk", chunk, f"0…{(1 << (32 - _STAGE_BITS)) - 1}"), name="chunk")
         return _mix((chunk << _STAGE_BITS | int(self.stage)) ^ self._digest)
@@ -136,7 +137,7 @@ def generator(
 ) -> torch.Generator:
     """Return a generator for the chunk of this number of the stream of input `index`.
 
-    Errors: `InputError` for a chunk number outside 0…2³⁰−1.
+    Errors: `InputError` for a chunk number outside 0…2²⁹−1.
     """
     return torch.Generator(device).manual_seed(Stream(seed, index, stage).word(chunk))
 

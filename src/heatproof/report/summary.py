@@ -60,10 +60,10 @@ class CertifiedCurve:
 
 
 def certified_accuracy(inputs: Sequence[CertifiedInput], radius: float) -> Interval:
-    """Return the share of inputs that are answered right and stay so for every δ with ‖δ‖₂ ≤ radius.
+    """Return the share of inputs that are answered right and stay so for every δ with ‖δ‖₂ < radius.
 
-    A certificate speaks of the open ball ‖δ‖₂ < R, so an input counts at `radius` > 0 if it is correct and
-    R > radius, and at 0 if it is correct. The interval is Clopper–Pearson's 95 % over inputs: it takes
+    An input counts at `radius` if it is answered right at every point *closer* than `radius`: if it is correct
+    and R ≥ radius, as a certificate speaks of the open ball ‖δ‖₂ < R; at 0 if it is correct. The interval is Clopper–Pearson's 95 % over inputs: it takes
     them for a random sample of the data and does not include the failure probability alpha of each.
 
     Cost: one pass over the inputs. Errors: `InputError` for no inputs, an input given twice, a radius
@@ -71,7 +71,7 @@ def certified_accuracy(inputs: Sequence[CertifiedInput], radius: float) -> Inter
     """
     check_number("radius", radius, at_least=0)
     reach = _reach(inputs)
-    return proportion(int(_counts(reach, np.asarray([float(radius)]))[0]), len(reach), CONFIDENCE)
+    return proportion(int(np.count_nonzero(reach >= float(radius))), len(reach), CONFIDENCE)
 
 
 def average_radius(inputs: Sequence[CertifiedInput]) -> AverageRadius:
@@ -108,6 +108,7 @@ def certified_curve(inputs: Sequence[CertifiedInput], *, end: float, steps: int 
     One step at each distinct radius. Where there are more than `steps`, neighbours share one step, drawn
     at the smallest radius of the group with the share after its largest: the curve never overstates. Correct
     inputs of radius 0 count at 0 and nowhere beyond, hence two entries at 0: the share there and just after.
+    At a step the value is that just beyond it, the lower one.
     """
     reach = _reach(inputs)
     places = np.unique(reach[(reach > 0) & (reach < end)])
@@ -168,7 +169,7 @@ def _reach(inputs: Sequence[CertifiedInput]) -> Float64[np.ndarray, " n"]:
 def _counts(
     reach: Float64[np.ndarray, " n"], radii: Float64[np.ndarray, " places"]
 ) -> Int64[np.ndarray, " places"]:
-    """Return how many inputs are certified at each radius: R > radius, and R ≥ 0 at radius 0."""
+    """Return how many inputs are certified beyond each radius: R > radius, and R ≥ 0 at radius 0."""
     ordered = np.sort(reach)
     above = len(ordered) - np.searchsorted(ordered, radii, side="right")
     correct = len(ordered) - np.searchsorted(ordered, 0.0, side="left")

@@ -13,11 +13,12 @@ from torch import nn
 from heatproof._check import message
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks import AttackResult, BrokenCertificates, attack_radii, break_certificates
-from heatproof.certification import Certificate, fingerprint
+from heatproof.certification import Certificate, CertificationSettings, fingerprint
 from heatproof.certification._store import Certification
 from heatproof.data import DataSet, Split
 from heatproof.errors import RunFolderError
 from heatproof.networks import at_time
+from heatproof.noise import Gaussian
 from heatproof.runs.certify import main_certification
 from heatproof.runs.config import AttackSettings
 from heatproof.runs.files import write_atomically
@@ -92,18 +93,19 @@ def challenge_run(
 
     The attack is adapted to the smoothed classifier and keeps to no box, as a certificate holds in the whole
     space; a true certificate counts as refuted with probability at most 10⁻⁶. Errors: `RunFolderError` if
-    there are no certificates.
+    there are no certificates, or they are of another classifier than the attack knows.
     """
     with folder.lock():
         certification, certificates, split = _certified(folder, model, data, limit)
         settings = certification.settings
+        noise_std = _attackable(settings)
         base: Classifier = at_time(model, 0.0) if settings.classifier == "equation" else model
         broken = break_certificates(
             base,
             split.x,
             split.y,
-            torch.tensor([certificate.radius for certificate in certificates], dtype=torch.float64),
-            noise_std=settings.noise_std,
+            torch.tensor([certificate.radii["l2"] for certificate in certificates], dtype=torch.float64),
+            noise_std=noise_std,
             grid_step=settings.grid_step,
             steps=steps,
             seed=seed,
@@ -119,6 +121,17 @@ def challenge_run(
             )
         )
     return broken
+
+
+def _attackable(settings: CertificationSettings) -> float:
+    """Return the noise_std of certificates that the attack is adapted to. Errors: `RunFolderError`."""
+    usual = settings.vote == "hard" and settings.precision == "own"
+    if isinstance(settings.noise, Gaussian) and usual:
+        return settings.noise.noise_std
+    got = f"certificates of {settings.vote} votes in precision {settings.precision} with {settings.noise.describe()}"
+    allowed = "hard votes of the network as it is, with isotropic Gaussian noise"
+    advice = "heatproof verify recomputes the others and draws them again."
+    raise RunFolderError(message("certificates", got, allowed, advice))
 
 
 def read_attacks(folder: RunFolder) -> list[dict[str, Any]]:

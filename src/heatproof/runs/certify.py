@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from heatproof._check import message
@@ -16,10 +14,12 @@ from heatproof.certification import (
     SmoothedPredictor,
 )
 from heatproof.certification._store import Certification
-from heatproof.data import DataSet, Split
+from heatproof.certification._stored import certify_stored, open_certification
+from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.runs.config import CertifySettings
 from heatproof.runs.folder import RunFolder
+from heatproof.runs.live import Live
 
 __all__ = ["CertifiedRun", "certifiable", "certify_run", "main_certification"]
 
@@ -39,36 +39,39 @@ def certify_run(
     data: DataSet,
     settings: CertifySettings,
     progress: Progress = no_progress,
+    *,
+    beside: bool = False,
 ) -> CertifiedRun:
     """Certify the chosen inputs of a split, storing each as soon as it is complete.
 
-    With the same settings, inputs that are stored already are not sampled again. Errors: those of
-    `SmoothedPredictor` and of the store; what is stored stays stored.
+    With the same settings, inputs that are stored already are not sampled again; other settings are refused
+    while a certification of these inputs is unfinished, or begun `beside` it. The progress is told how much is
+    certified so far, and how fast. Errors: those of `SmoothedPredictor` and of the store; what is stored stays
+    stored.
     """
     settings = certifiable(settings, folder, model)
     chosen = settings.choose(getattr(data, settings.split))
     predictor = SmoothedPredictor(
         model,
+        noise=settings.noise,
         noise_std=settings.noise_std,
         classifier=settings.classifier,
         grid_step=data.grid_step,
         seed=settings.seed,
-        batch_size=settings.batch_size,
+        execution=settings.execution,
     )
-    full = predictor.settings(
-        chosen.x,
-        alpha=settings.alpha,
-        estimation_samples=settings.estimation_samples,
-        selection_samples=settings.selection_samples,
-    )
+    full = predictor.settings(chosen.x, **settings.procedure(predictor.noise, data.dimension, len(chosen.y)))
     with folder.lock(), CertificateStore(folder.certificates) as store:
-        certification = store.open(full, settings.split, tuple(int(index) for index in chosen.index))
-        done = {one.index for one in store.stored(certification)}
-        progress(len(done), len(chosen.y), "certify")
-        _add(store, certification, predictor, _remaining(chosen, done), progress)
+        certification = open_certification(store, full, settings.split, chosen.index, beside=beside)
+        earlier = store.stored(certification)
+        if len(earlier) < len(chosen.y):
+            predictor.try_under_noise(chosen.x, chosen.y, chosen.index)
+        live = Live(full, earlier, len(chosen.y), progress)
+        for one in certify_stored(store, certification, predictor, chosen.x, chosen.y, chosen.index):
+            live.add(one)
         certificates = tuple(store.stored(certification))
         seconds = next(one.seconds for one in store.certifications() if one.id == certification.id)
-    return CertifiedRun(certificates, len(done), seconds)
+    return CertifiedRun(certificates, len(earlier), seconds)
 
 
 def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) -> CertifySettings:
@@ -81,6 +84,8 @@ def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) 
     if settings.classifier == "equation" and not timed:
         got, advice = "'equation' for a network without time", "Use --classifier network."
         raise InputError(message("classifier", got, "'network'", advice), name="classifier")
+    if settings.noise is not None:
+        return settings
     own = folder.config.objective.smoothing
     if settings.noise_std is None and own is None:
         got = f"nothing, and the objective {folder.config.objective.name} knows none"
@@ -108,29 +113,3 @@ def main_certification(
         ]
     full = [pair for pair in held if pair[1]]
     return max(full, key=lambda pair: (len(pair[1]), pair[0].id)) if full else None
-
-
-def _add(
-    store: CertificateStore,
-    certification: Certification,
-    predictor: SmoothedPredictor,
-    todo: Split,
-    progress: Progress,
-) -> None:
-    """Certify what remains, each input stored with the seconds that it took."""
-    if not len(todo.y):
-        return
-    total = len(certification.index)
-    before = total - len(todo.y)
-    began = time.perf_counter()
-    stream = predictor.certify(todo.x, certification.settings, y=todo.y, index=todo.index)
-    for number, certificate in enumerate(stream, start=1):
-        now = time.perf_counter()
-        store.add(certification, certificate, now - began)
-        began = now
-        progress(before + number, total, "certify")
-
-
-def _remaining(chosen: Split, done: set[int]) -> Split:
-    rows = torch.tensor([int(index) not in done for index in chosen.index], dtype=torch.bool)
-    return Split(chosen.x[rows], chosen.y[rows], chosen.index[rows])

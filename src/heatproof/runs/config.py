@@ -9,8 +9,11 @@ import yaml
 from pydantic import BeforeValidator, Field, field_validator
 
 from heatproof._specification import Specification
+from heatproof.certification import Execution
+from heatproof.certification._procedure import procedure
 from heatproof.data import Split
 from heatproof.networks import NetworkSettings
+from heatproof.noise import AnyNoise, Noise
 from heatproof.objectives import Natural, ObjectiveSettings
 from heatproof.training import TrainingSettings
 
@@ -65,19 +68,46 @@ class AttackSettings(Selection):
 
 
 class CertifySettings(Selection):
-    """What to certify and how; `radii` are those of the table.
+    """What to certify and how; `radii` are those of the table, and of method "decision".
 
-    Without noise_std it is that of training, which an objective without noise does not have.
+    Without noise and noise_std the noise is that of training, which an objective without noise does not have.
+    The fields are those of `heatproof.certify`; numbers of samples left out are those of the method.
     """
 
     noise_std: float | None = Field(None, gt=0)
+    noise: AnyNoise | None = None
+    norm: str | None = None
     classifier: Literal["network", "equation"] | None = None
+    method: Literal["fixed", "decision", "radius"] = "fixed"
     alpha: float = Field(0.001, gt=0, lt=1)
-    estimation_samples: int = Field(10_000, ge=1)
-    selection_samples: int = Field(100, ge=1)
-    batch_size: int = Field(2048, ge=1)
+    alpha_scope: Literal["per input", "table"] = "per input"
+    vote: Literal["hard", "soft"] = "hard"
+    runner_up: Literal["complement", "simultaneous"] = "complement"
+    estimation_samples: int | None = Field(None, ge=1)
+    selection_samples: int | None = Field(None, ge=1)
+    tolerance: float | None = Field(None, gt=0)
+    batch_size: int | None = Field(None, ge=1)
+    precision: Literal["own", "bfloat16"] = "own"
+    channels_last: bool = False
+    compile: bool = False
+    deterministic: bool = False
     seed: int = Field(0, ge=0)
     radii: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 0.75)
+
+    @property
+    def execution(self) -> Execution:
+        """How the network is run."""
+        names = ("batch_size", "precision", "channels_last", "compile", "deterministic")
+        return Execution(**{name: getattr(self, name) for name in names})
+
+    def procedure(self, noise: Noise, dimension: int, inputs: int) -> dict[str, Any]:
+        """Return the settings of the procedure, with the defaults of its method."""
+        names = ("norm", "method", "alpha", "alpha_scope", "vote", "runner_up", "tolerance")
+        names += ("estimation_samples", "selection_samples")
+        radii = self.radii if self.method == "decision" else None
+        return procedure(
+            noise, dimension, radii=radii, inputs=inputs, **{name: getattr(self, name) for name in names}
+        )
 
 
 def _named(value: Any) -> Any:

@@ -124,7 +124,7 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         natural=_natural(attacked, model, data),
         robust=_robust(attacked),
         certified=tuple(_certified(one) for one in certificates),
-        noise_std=settings.noise_std if settings else None,
+        noise_std=settings.noise.scale if settings else None,
         classifier=_classifier(settings) if settings else "",
         guarantee=guarantee(settings) if settings else "",
         curves=tuple(_point(one.epoch, one.values) for one in read_metrics(folder)),
@@ -214,18 +214,19 @@ def _certified(certificate: Certificate) -> CertifiedInput:
         label=certificate.label,
         target=-2 if certificate.target is None else certificate.target,
         abstained=certificate.abstained,
-        radius=certificate.radius,
+        radius=certificate.radii["l2"],
         agrees=certificate.one_pass == certificate.candidate,
     )
 
 
 def _classifier(settings: CertificationSettings) -> str:
+    network = "the network" if settings.precision == "own" else f"the network in {settings.precision}"
     if settings.classifier == "equation":
         return (
-            "the equation's own solution u(·, T): the heat flow over the diffusion stage of the network's "
-            f"hard decisions at t = 0, sampled with noise_std {settings.noise_std:g}"
+            f"the equation's own solution u(·, T): the heat flow over the diffusion stage of {network}'s "
+            f"hard decisions at t = 0, sampled with {settings.noise.describe()}"
         )
-    return f"the network smoothed by Gaussian noise, noise_std {settings.noise_std:g}, hard votes"
+    return f"{network} smoothed by {settings.noise.describe()}, {settings.vote} votes"
 
 
 def _notes(
@@ -246,11 +247,21 @@ def _notes(
             f"Certification has not ended: {len(found)} of {len(certification.index)} inputs so far."
         )
     notes.append(
-        f"Sampling: n₀ = {settings.selection_samples}, n = {settings.estimation_samples}, alpha = "
-        f"{settings.alpha:g} {settings.alpha_scope}, seed {settings.seed}, lattice unit {settings.unit:g}, "
+        f"Sampling: {_sampling(settings, found)}, alpha = {settings.alpha:g} {settings.alpha_scope}, seed {settings.seed}, lattice unit {settings.unit:g}, "
         f"{certification.split} split."
     )
     return tuple(notes)
+
+
+def _sampling(settings: CertificationSettings, found: Sequence[Certificate]) -> str:
+    """Say how many draws an input got, and by what rule."""
+    most = f"n₀ = {settings.selection_samples}, n = {settings.estimation_samples}"
+    if settings.method == "fixed":
+        return most
+    mean = sum(one.samples for one in found) / len(found)
+    radii = ", ".join(f"{radius:g}" for radius in settings.radii)
+    what = f"a decision on {settings.norm} radii {radii}" if radii else "the radius within its tolerance"
+    return f"draws until {what}, at most {most}, {mean:,.0f} an input on average"
 
 
 def _field(model: nn.Module, data: DataSet) -> DecisionField:
@@ -292,7 +303,7 @@ def _image(certificate: Certificate, pixels: np.ndarray, class_names: Sequence[s
         target=target,
         label=class_names[certificate.candidate],
         abstained=certificate.abstained,
-        radius=certificate.radius,
+        radius=certificate.radii["l2"],
     )
 
 

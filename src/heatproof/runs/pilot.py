@@ -90,11 +90,12 @@ def pilot(
     rows = torch.linspace(0, len(chosen.y) - 1, min(inputs, len(chosen.y))).round().long()
     predictor = SmoothedPredictor(
         model,
+        noise=settings.noise,
         noise_std=settings.noise_std,
         classifier=settings.classifier,
         grid_step=data.grid_step,
         seed=settings.seed ^ 0x70696C6F74,
-        batch_size=settings.batch_size,
+        execution=settings.execution,
     )
     full = predictor.settings(chosen.x, estimation_samples=samples, selection_samples=1)
     began, votes = time.perf_counter(), []

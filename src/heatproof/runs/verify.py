@@ -14,25 +14,22 @@ from torch import Tensor, nn
 
 from heatproof._check import check_whole
 from heatproof.certification import (
-    Certificate,
     CertificationSettings,
-    SmoothedPredictor,
     Verification,
     fingerprint,
 )
 from heatproof.certification._model import checked_logits, device_of, evaluating
 from heatproof.certification._verify import UNREADABLE, read_store, verify_rows
 from heatproof.data import DataSet, Split
-from heatproof.errors import HeatproofError, InputError
+from heatproof.errors import HeatproofError
+from heatproof.noise import Lattice
 from heatproof.runs.folder import RunFolder
+from heatproof.runs.redraw import Redraw
 
 __all__ = ["verify_run"]
 
 _BATCH = 2048
-_RESOLUTION = 2.0**-14
 _TIE = 1e-4
-_FREE_VOTES = 2
-_FREE_SHARE = 0.001
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,9 @@ class _Certified:
         return self.split.x[[self.places[row["input"]] for row in rows]]
 
 
-def verify_run(folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: int = 2) -> Verification:
+def verify_run(
+    folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: int = 2, fresh: int | None = None
+) -> Verification:
     """Check every stored certificate against itself, the data and the network; draw some noise again.
 
     All rows: what `verify_store` recomputes, with the fingerprint of the weights; dimension, classes and
@@ -59,14 +58,16 @@ def verify_run(folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: in
     recomputed from x; one_pass against a forward pass (another class only within 10⁻⁴ of the top logit);
     noise_std of an equation against the objective. `redraw` inputs of each certification, spread over it,
     are sampled again with the same seed; each count may differ by 2 votes or 0.1 % of n, where that is more,
-    as ties of floating point fall differently in other batches. Where the weights are others, nothing is
-    compared with the network.
+    as ties of floating point fall differently in other batches. With `fresh`, a seed, the inputs are a random
+    choice and get new noise instead: an answered certificate is a mismatch if its p_lower is refuted at level
+    10⁻⁶ (a false one, which alpha allows, may rightly be). Where the model is another, nothing is compared
+    with it.
 
     Not checked: counts that were not drawn again, and whether inputs are missing that were cut out together
     with their place in the plan. Cost: a forward pass an input, and n + n₀ of them an input drawn again.
-    Errors: those of `verify_store`; `InputError` for a negative `redraw`; `ModelError`.
+    Errors: those of `verify_store`; `InputError` for a negative `redraw` or seed; `ModelError`.
     """
-    check_whole("redraw", redraw, at_least=0)
+    again = Redraw(model, data, check_whole("redraw", redraw, at_least=0), fresh)
     weights = fingerprint(model)
     certifications, certificates = read_store(folder.certificates)
     result = verify_rows(certifications, certificates, weights)
@@ -83,8 +84,9 @@ def verify_run(folder: RunFolder, model: nn.Module, data: DataSet, *, redraw: in
         mismatches += _against_data(certified)
         if certified.settings.model_fingerprint == weights:
             mismatches += _against_network(certified, model)
-            chosen = _spread([row for row in _known(certified) if _adds_up(row, certified.settings)], redraw)
-            drawn, faults = _against_noise(certified, chosen, model, data)
+            drawn, faults = again.check(
+                certified.settings, certified.where, _known(certified), certified.inputs
+            )
             mismatches += faults
             redrawn += drawn
     return replace(result, mismatches=tuple(mismatches), redrawn=redrawn)
@@ -110,8 +112,7 @@ def _against_run(certified: _Certified, folder: RunFolder, model: nn.Module, dat
     """Yield settings that are not those of this data, network and objective; inputs that are not there."""
     settings, where = certified.settings, certified.where
     step = data.grid_step
-    if step is not None and step < settings.noise_std * _RESOLUTION:
-        step = None  # finer than the lattice: no grid to speak of
+    step = Lattice.for_noise(settings.noise, step).grid_step  # none where the noise has a lattice of its own
     expected = {"dimension": data.dimension, "classes": data.classes, "grid_step": step}
     for name, value in expected.items():
         if getattr(settings, name) != value:
@@ -124,8 +125,9 @@ def _against_run(certified: _Certified, folder: RunFolder, model: nn.Module, dat
     if not getattr(model, "time_conditioned", False):
         yield f"{where}: classifier is 'equation', but the network knows no time"
     own = folder.config.objective.equation_noise_std
-    if own is not None and not math.isclose(settings.noise_std, own, rel_tol=1e-6):
-        yield f"{where}: noise_std is {settings.noise_std!r}, that of the equation is {own!r}"
+    found = getattr(settings.noise, "noise_std", math.nan)
+    if own is not None and not math.isclose(found, own, rel_tol=1e-6):
+        yield f"{where}: noise_std is {found!r}, that of the equation is {own!r}"
 
 
 def _against_data(certified: _Certified) -> Iterator[str]:
@@ -140,22 +142,24 @@ def _against_data(certified: _Certified) -> Iterator[str]:
         if row["target"] != label:
             yield f"{where}: target is {row['target']!r}, the label is {label}"
         x = certified.split.x[place].numpy().astype(np.float64).ravel()
-        expected = _rounding(x, certified.settings.unit, certified.settings.grid_step)
+        expected = _rounding(x, certified.settings)
         try:
-            same = abs(row["rounding"] - expected) <= 1e-9 * certified.settings.noise_std + 1e-6 * expected
+            same = abs(row["rounding"] - expected) <= 1e-6 * expected
         except TypeError:
             same = False
         if not same:
             yield f"{where}: rounding is stored as {row['rounding']!r}, recomputed {expected!r}"
 
 
-def _rounding(x: np.ndarray, unit: float, grid_step: float | None) -> float:
-    """Return ‖x − nearest lattice point‖₂ + ½√d·unit; float32 of a grid point counts as that point."""
+def _rounding(x: np.ndarray, settings: CertificationSettings) -> float:
+    """Return the length of x − nearest lattice point, and half a cell; a grid point's float32 counts as it."""
+    grid_step, unit = settings.grid_step, settings.unit
     with np.errstate(all="ignore"):
         off = x - np.round(x / unit) * unit
         if grid_step is not None:
             off[np.float32(np.round(x / grid_step) * grid_step) == x] = 0.0
-        return float(np.sqrt(np.sum(off**2)) + 0.5 * math.sqrt(x.size) * unit)
+    half_cell = settings.noise.half_cell(x.size, unit)
+    return float(settings.noise.length(torch.from_numpy(off)[None])[0]) + half_cell
 
 
 def _against_network(certified: _Certified, model: nn.Module) -> Iterator[str]:
@@ -172,69 +176,3 @@ def _against_network(certified: _Certified, model: nn.Module) -> Iterator[str]:
                 label = values.index(max(values))
                 where = f"{certified.where}, input {row['input']}"
                 yield f"{where}: one_pass is {said!r}, the network says {label}"
-
-
-def _spread(rows: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return `count` rows (all, where there are fewer) in the middles of as many equal parts."""
-    count = min(count, len(rows))
-    return [rows[(2 * part + 1) * len(rows) // (2 * count)] for part in range(count)]
-
-
-def _adds_up(row: dict[str, Any], settings: CertificationSettings) -> bool:
-    """Whether the counts are of as many draws as the settings say: only then is drawing worth its cost."""
-    wanted = {"selection": settings.selection_samples, "estimation": settings.estimation_samples}
-    try:
-        return all(sum(json.loads(row[f"{stage}_counts"])) == count for stage, count in wanted.items())
-    except UNREADABLE:
-        return False
-
-
-def _against_noise(
-    certified: _Certified, rows: list[dict[str, Any]], model: nn.Module, data: DataSet
-) -> tuple[int, list[str]]:
-    """Return how many rows were drawn again, and which counts are not those of the noise drawn again."""
-    faults: list[str] = []
-    if not rows:
-        return 0, faults
-    try:
-        drawn = _draw(certified, rows, model, data)
-    except InputError as error:
-        return 0, [f"{certified.where}: cannot be drawn again ({error})"]
-    for row, one in zip(rows, drawn, strict=True):
-        where = f"{certified.where}, input {row['input']}"
-        for stage in ("selection", "estimation"):
-            stored, found = row[f"{stage}_counts"], getattr(one, f"{stage}_counts")
-            if not _agree(stored, found):
-                faults.append(f"{where}: {stage} counts are stored as {stored}, drawn again {list(found)}")
-    return len(rows), faults
-
-
-def _draw(
-    certified: _Certified, rows: list[dict[str, Any]], model: nn.Module, data: DataSet
-) -> list[Certificate]:
-    settings, x = certified.settings, certified.inputs(rows)
-    predictor = SmoothedPredictor(
-        model,
-        noise_std=settings.noise_std,
-        classifier=settings.classifier,
-        grid_step=data.grid_step,
-        seed=settings.seed,
-        batch_size=_BATCH,
-    )
-    own = predictor.settings(
-        x,
-        alpha=settings.alpha,
-        estimation_samples=settings.estimation_samples,
-        selection_samples=settings.selection_samples,
-    )
-    return list(predictor.certify(x, own, index=torch.tensor([int(row["input"]) for row in rows])))
-
-
-def _agree(stored: str, found: tuple[int, ...]) -> bool:
-    free = max(_FREE_VOTES, _FREE_SHARE * sum(found))
-    try:
-        counts = json.loads(stored)
-        pairs = zip(counts, found, strict=True)
-        return all(abs(before - now) <= free for before, now in pairs)
-    except UNREADABLE:
-        return False

@@ -1,0 +1,99 @@
+"""From settings to the stopping rule, and from its state to what a certificate remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from heatproof._check import message
+from heatproof._intervals import lower_bound
+from heatproof.certification._bounds import Look, threshold
+from heatproof.certification._settings import CertificationSettings
+from heatproof.errors import InputError
+from heatproof.statistics import (
+    Boundary,
+    DecisionRule,
+    DecisionState,
+    FixedRule,
+    RadiusRule,
+    State,
+    StoppingRule,
+    boundary,
+    draws_needed,
+)
+
+__all__ = ["looks_of", "rule_of", "stopping_table"]
+
+_FARTHEST_SCORE, _SCORES = 6.0, 2000
+
+
+def rule_of(settings: CertificationSettings) -> StoppingRule:
+    """Return the stopping rule of a certification. Errors: `InputError` for a radius out of reach."""
+    if settings.method == "decision":
+        return DecisionRule([_boundary(settings, radius) for radius in settings.radii])
+    if settings.method == "radius":
+        return RadiusRule(
+            settings.estimation_samples,
+            settings.level,
+            tolerance=settings.tolerance or 0.0,
+            radius=_radii(settings),
+        )
+    return FixedRule(settings.estimation_samples, settings.level)
+
+
+def stopping_table(rule: StoppingRule) -> list[dict[str, Any]]:
+    """Return what the checker needs of a rule: its looks and, at each, what certifies, gives up or stops."""
+    if isinstance(rule, DecisionRule):
+        return [one.to_mapping() for one in rule.boundaries]
+    if isinstance(rule, RadiusRule):
+        return [{"looks": rule.looks.tolist(), "stop_at_most": rule.stops.tolist()}]
+    return []
+
+
+def looks_of(settings: CertificationSettings, state: State, row: int) -> tuple[Look, ...]:
+    """Return the looks at which the radii of one finished input were decided; none for other methods."""
+    if not isinstance(state, DecisionState):
+        return ()
+    columns = zip(
+        settings.radii, state.certified[row], state.decided_at[row], state.votes_at[row], strict=True
+    )
+    return tuple(Look(radius, bool(held), int(drawn), int(votes)) for radius, held, drawn, votes in columns)
+
+
+def _boundary(settings: CertificationSettings, radius: float) -> Boundary:
+    edge, most = threshold(settings, radius), settings.estimation_samples
+    needed = draws_needed(edge, settings.level) if edge < 1 else None
+    if needed is None or needed > most:
+        raise _out_of_reach(settings, radius, needed)
+    return boundary(edge, settings.level, most)
+
+
+def _out_of_reach(settings: CertificationSettings, radius: float, needed: int | None) -> InputError:
+    """Return the error for a radius that not even unanimous votes certify; it says what would."""
+    most, level = settings.estimation_samples, settings.level
+    reach = settings.noise.radius(lower_bound(most, most, level))
+    rounding = 2.0 * settings.noise.half_cell(settings.dimension, settings.unit)
+    largest = max(0.0, reach - rounding) * settings.factor
+    allowed = (
+        f"at most {largest:.4g}, the largest {settings.norm} radius that {most} draws can certify at alpha = "
+        f"{level:g} with {settings.noise.describe()}"
+    )
+    advice = f"It takes {needed} draws at least." if needed else "No number of draws certifies it."
+    return InputError(message("radii", f"{radius:g}", allowed, advice), name="radii")
+
+
+def _radii(settings: CertificationSettings) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the radius in the norm as a fast function of p_lower, by interpolation in normal scores.
+
+    It steers where radius mode stops, and no more: certificates take the noise's own formula.
+    """
+    scores = np.linspace(0.0, _FARTHEST_SCORE, _SCORES)
+    values = np.array([settings.noise.radius(float(ndtr(score))) for score in scores]) * settings.factor
+
+    def radius(p_lower: np.ndarray) -> np.ndarray:
+        return np.asarray(np.interp(ndtri(np.clip(p_lower, 0.5, None)), scores, values), dtype=np.float64)
+
+    return radius

@@ -1,0 +1,52 @@
+"""Certify into a store: what is stored already is not sampled again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from heatproof.certification._record import Certificate
+from heatproof.certification._rules import rule_of, stopping_table
+from heatproof.certification._settings import CertificationSettings
+from heatproof.certification._smoothed import SmoothedPredictor
+from heatproof.certification._store import CertificateStore, Certification
+
+__all__ = ["certify_stored", "open_certification"]
+
+
+def open_certification(
+    store: CertificateStore,
+    settings: CertificationSettings,
+    split: str,
+    index: Tensor,
+    *,
+    beside: bool = False,
+) -> Certification:
+    """Return the certification of these settings and inputs, begun or found again. Errors: the store's."""
+    table = stopping_table(rule_of(settings))
+    return store.open(settings, split, tuple(index.tolist()), boundaries=table, beside=beside)
+
+
+def certify_stored(
+    store: CertificateStore,
+    certification: Certification,
+    predictor: SmoothedPredictor,
+    x: Tensor,
+    y: Tensor | None,
+    index: Tensor,
+) -> Iterator[Certificate]:
+    """Certify the inputs that are not stored yet and yield each once it is stored, with its time."""
+    missing = store.missing(certification)
+    left = torch.tensor([key in missing for key in index.tolist()], dtype=torch.bool)
+    if not bool(left.any()):
+        return
+    began = time.perf_counter()
+    labels = None if y is None else y[left]
+    for one in predictor.certify(x[left], certification.settings, y=labels, index=index[left]):
+        now = time.perf_counter()
+        store.add(certification, one, now - began)
+        began = now
+        yield one
