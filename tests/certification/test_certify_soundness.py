@@ -40,7 +40,7 @@ def count_false(claims: Iterable[tuple[int, float]], truths: Iterable[Truth]) ->
     )
 
 
-def claims_of(certificates: list[Certificate], stretch: float = 1.0) -> list[tuple[int, float]]:
+def claims_of(certificates: Iterable[Certificate], stretch: float = 1.0) -> list[tuple[int, float]]:
     return [(one.label, stretch * one.radius) for one in certificates]
 
 

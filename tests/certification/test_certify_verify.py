@@ -153,7 +153,7 @@ def test_each_setting(filled: Path, changes: dict[str, object], words: str) -> N
 def test_the_fingerprint(filled: Path) -> None:
     found = verify_store(filled, "other")
     assert found.mismatches == (
-        "certification 1: made with another model than that in the run folder (fingerprints of weights and structure differ)",
+        "certification 1: made with another model than that in the run folder (its fingerprint differs)",
     )
 
 

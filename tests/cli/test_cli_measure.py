@@ -84,7 +84,8 @@ def test_refuted_certificates_end_with_1(run: Path, heatproof: Runner, failed: C
     """Negative control: certificates of wrong labels must be refuted."""
     _ask(
         run,
-        "UPDATE certificates SET candidate = (candidate + 1) % 10, radii = json_object('l2', 0.2), abstained = 0",
+        "UPDATE certificates SET candidate = (candidate + 1) % 10, radii = json_object('l2', 0.2), "
+        "abstained = 0",
     )
     outcome = heatproof("attack", run, "--certificates", "--limit", 3, "--steps", 2)
     assert "3 certificates refuted" in failed(outcome)

@@ -16,6 +16,7 @@ from pydantic import Field
 from heatproof._specification import Specification
 from heatproof.certification import CertificationSettings
 from heatproof.errors import InputError, UnknownNameError
+from heatproof.noise import Gaussian
 
 
 class _Small(Specification):
@@ -55,7 +56,7 @@ def test_certification_settings_come_back_to_the_last_bit(
     noise_std: float, alpha: float, seed: int, grid_step: float | None
 ) -> None:
     settings = CertificationSettings(
-        noise_std=noise_std,
+        noise=Gaussian(noise_std=noise_std),
         alpha=alpha,
         seed=seed,
         grid_step=grid_step,

@@ -117,7 +117,7 @@ def test_radii_that_are_too_large_are_broken(demo: DemoResult, name: str) -> Non
         data.test.x[rows],
         torch.tensor([one.candidate for one in certificates]),
         torch.tensor([2.0 * one.radius for one in certificates], dtype=torch.float64),
-        noise_std=certificates[0].settings.noise_std,
+        noise_std=certificates[0].settings.noise.scale,
         grid_step=data.grid_step,
         index=data.test.index[rows],
         level=LEVEL,

@@ -30,12 +30,14 @@ class BlackBox:
     one-hot (0 and 1) for labels. It answers the same whatever PyTorch is set to; it has no gradients, so
     attacks that follow them are refused by their own checks.
 
+    `identity` names the function and its version, for stores: they tell two black boxes apart by it alone.
+
     Cost: one call of the function and two copies of the batch. Errors: `ModelError`, in one line, for an
     answer that is neither, of another length, with NaN or infinite scores, or with a label outside.
     Example: `BlackBox(forest.predict_proba)`, `BlackBox(rules, classes=3)`.
     """
 
-    def __init__(self, function: Any, classes: int | None = None) -> None:
+    def __init__(self, function: Any, classes: int | None = None, *, identity: str = "") -> None:
         if not callable(function):
             advice = "Give a method of it: BlackBox(model.predict_proba), say."
             got = f"an object of type {type(function).__name__}"
@@ -44,6 +46,7 @@ class BlackBox:
             check_whole("classes", classes, at_least=2)
         self.function = function
         self.classes = classes
+        self.identity = identity
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", type(self.function).__name__)

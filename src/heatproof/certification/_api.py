@@ -22,6 +22,7 @@ from heatproof.certification._smoothed import SmoothedPredictor
 from heatproof.certification._store import CertificateStore
 from heatproof.certification._stored import certify_stored, open_certification
 from heatproof.certification.results import Certificates
+from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.noise import Noise
 
@@ -74,7 +75,8 @@ def certify(
         noise_std, noise, classifier, grid_step, seed: which smoothed classifier, see `SmoothedPredictor`.
         norm: in which norm radii are given: "l1", "l2", "linf" or "lp" with a number; by default the norm
             that the noise is made for. Every certificate lists the radii of the others, too.
-        method: "fixed" draws n samples an input (Clopper–Pearson). "decision" finds whether each of `radii` is
+        method: "fixed" draws n samples an input (Clopper–Pearson). "decision" finds whether each of `radii`
+        is
             certified, with as few draws as that takes. "radius" finds the radius to within `tolerance`. Left
             out, it is "decision" if `radii` are given, else "fixed".
         alpha, alpha_scope: failure probability of each input's certificate ("per input") or of all of them
@@ -85,16 +87,19 @@ def certify(
         runner_up: "complement" (p_B = 1 − p_A) or "simultaneous" (both bounded from the counts; fixed n).
         index: identities of the inputs (B,), which key their noise; a hash of the content if left out.
         store: a file; certificates are stored as they come, and the same call goes on after an interruption.
+            The model must be a module, or a `BlackBox` with an `identity`.
         pilot: first try a few noisy copies and warn (`NoiseWarning`) if the model will mostly abstain.
         progress: told after each input.
         execution: `batch_size`, `precision`, `channels_last`, `compile`, `deterministic`: see `Execution`.
 
     Returns: `Certificates`, one `Certificate` an input, in order. Cost: at most (n + n₀)·B forward rows, and
     up to 64·9 for the pilot; memory one batch. Errors: `InputError`, `DataError`, `ModelError`,
-    `StorageError`, each naming what was got and what is allowed. Source: Cohen et al. 2019; Salman et al. 2019;
-    arXiv 2307.12333, Theorem 3.1; for other noises see `heatproof.noise`.
+    `StorageError`, each naming what was got and what is allowed. Source: Cohen et al. 2019; Salman et al.
+    2019; arXiv 2307.12333, Theorem 3.1; for other noises see `heatproof.noise`.
     """
     inputs, labels, own_index = as_inputs(x, y)
+    if grid_step is None and isinstance(x, DataSet):
+        grid_step = x.grid_step
     index = own_index if index is None else index
     predictor = SmoothedPredictor(
         model,
@@ -127,7 +132,7 @@ def certify(
     if pilot:
         predictor.try_under_noise(inputs, labels, keys)
     if store is not None:
-        return _with_store(Path(store), predictor, settings, inputs, labels, keys, progress)
+        return _with_store(Path(store), predictor, settings, x=inputs, y=labels, keys=keys, progress=progress)
     found: dict[int, Certificate] = {}
     for position, one in predictor.numbered(inputs, settings, y=labels, index=keys):
         found[position] = one
@@ -152,7 +157,8 @@ def predict(
 ) -> Int64[Tensor, " batch"]:
     """Return the smoothed label of each input, or −1 where it abstains; wrong with probability ≤ alpha.
 
-    Arguments, errors: as in `certify`; see `SmoothedPredictor.predict`. Cost: `samples` forward rows an input.
+    Arguments, errors: as in `certify`; see `SmoothedPredictor.predict`. Cost: `samples` forward rows an
+    input.
     """
     inputs, _, own_index = as_inputs(x)
     index = own_index if index is None else index
@@ -174,11 +180,16 @@ def _with_store(
     path: Path,
     predictor: SmoothedPredictor,
     settings: CertificationSettings,
+    *,
     x: Tensor,
     y: Tensor | None,
     keys: Tensor,
     progress: Progress,
 ) -> Certificates:
+    if not settings.model_fingerprint:
+        got, advice = "a function", "Or name it: hp.BlackBox(function, identity='forest, version 3')."
+        allowed = "a module, which a store knows again by its weights"
+        raise InputError(message("model", got, allowed, advice), name="model")
     if len(set(keys.tolist())) < len(keys):
         got, advice = "inputs with the same index (or content)", "Give each its own index."
         raise InputError(message("index", got, "each input once in a store", advice), name="index")
@@ -186,6 +197,8 @@ def _with_store(
         certification = open_certification(stored, settings, "inputs", keys)
         done = len(keys) - len(stored.missing(certification))
         progress(done, len(keys), "certify")
-        for more, _ in enumerate(certify_stored(stored, certification, predictor, x, y, keys), start=1):
+        for more, _ in enumerate(
+            certify_stored(stored, certification, predictor, x=x, y=y, index=keys), start=1
+        ):
             progress(done + more, len(keys), "certify")
         return Certificates(stored.stored(certification))

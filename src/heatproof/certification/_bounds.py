@@ -43,9 +43,9 @@ def bounds(
 ) -> Bounds:
     """Return the bounds that the estimation counts give, by the method of the settings.
 
-    `counts` are votes per class, or for soft votes the histogram of the candidate's scores. Methods "fixed" and
-    "radius" bound all votes that were drawn by Clopper–Pearson: in the latter only few votes stop the drawing
-    early, and then that needs no correction (`RadiusRule` has the proof).
+    `counts` are votes per class, or for soft votes the histogram of the candidate's scores. Methods "fixed"
+    and "radius" bound all votes that were drawn by Clopper–Pearson: in the latter only few votes stop the
+    drawing early, and then that needs no correction (`RadiusRule` has the proof).
     """
     level = settings.level
     if settings.method == "decision":

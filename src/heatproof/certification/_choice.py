@@ -63,7 +63,7 @@ def _interior(
     model: Classifier, noise: Noise | None, noise_std: float | None, classifier: str | None
 ) -> Choice:
     """Return the chain smoothed by its own noise, whose Lipschitz bounds are those of now; nothing else."""
-    check = getattr(model, "check_noise", None)
+    check, carried = getattr(model, "check_noise", None), getattr(model, "noise", None)
     if check is None or classifier not in {None, "interior"}:
         got = f"classifier {classifier!r}, noise {type(noise).__name__} with a {type(model).__name__}"
         allowed = "heatproof.networks.InteriorClassifier(chain, event_shape) with its own noise"
@@ -73,7 +73,7 @@ def _interior(
         advice = "A first block nn.Identity() with its noise_std is noise at the input."
         text = message("noise_std", noise_std, "none for a chain, which has its own", advice)
         raise InputError(text, name="noise_std")
-    chosen: Noise = model.noise if noise is None else noise  # type: ignore[attr-defined] - it has check_noise
+    chosen: Any = carried if noise is None else noise
     check(chosen)
     return Choice("interior", chosen, model)
 

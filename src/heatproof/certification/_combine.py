@@ -29,9 +29,9 @@ def best_of(first: Sequence[Certificate], second: Sequence[Certificate]) -> list
 
     A maximum of radii holds with probability 1 − (α₁ + α₂) (union bound) and only if both speak of the same
     classifier: the same network, kind, vote, noise, lattice and precision. Another noise is another
-    classifier; so is the noise-free network of a Lipschitz margin. Where the two answer differently neither is
-    taken: it abstains. Errors: `InputError` for another classifier, norm, input, the same seed twice, or for
-    functions, whose identity cannot be told.
+    classifier; so is the noise-free network of a Lipschitz margin. Where the two answer differently neither
+    is taken: it abstains. Errors: `InputError` for another classifier, norm, input, the same seed twice, or
+    for functions, whose identity cannot be told.
     """
     if len(first) != len(second):
         raise InputError(message("second", f"{len(second)} certificates", f"{len(first)}"), name="second")

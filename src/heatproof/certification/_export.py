@@ -21,8 +21,9 @@ def export_certificates(certificates: Sequence[Certificate], path: Path) -> None
     """Write certificates to `path`, whose ending chooses the format: .csv or .parquet.
 
     Columns: input, target, label (−1: abstained), correct, radius per norm, p_lower, p_upper, draws,
-    counts and looks (JSON), and the settings that are the same for all (noise, alpha, classifier…). Written whole or not at all.
-    Errors: `InputError` for another ending or no certificates, `StorageError` if it cannot be written.
+    counts and looks (JSON), and the settings that are the same for all (noise, alpha, classifier…). Written
+    whole or not at all. Errors: `InputError` for another ending or no certificates, `StorageError` if it
+    cannot be written.
     """
     if path.suffix not in {".csv", ".parquet"}:
         raise InputError(

@@ -1,4 +1,4 @@
-"""From what a user asks (radii, the average radius, a number of samples) to a procedure with all its numbers."""
+"""From what a user asks (radii, the average radius, a number of samples) to a procedure with its numbers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def procedure(
     norm = norm or ("l2" if noise.norm == "mahalanobis" else noise.norm)
     if selection_samples is None:
         smallest = min(radii) if method == "decision" and radii else None
-        selection_samples = _selection(noise, norm, dimension, method, smallest, samples)
+        selection_samples = _selection(
+            noise, norm, dimension, method=method, smallest=smallest, samples=samples
+        )
     if method == "radius" and tolerance is None:
         tolerance = _TOLERANCE * noise.scale
     return {
@@ -71,7 +73,7 @@ def procedure(
 
 
 def _selection(
-    noise: Noise, norm: str, dimension: int, method: str, smallest: float | None, samples: int
+    noise: Noise, norm: str, dimension: int, *, method: str, smallest: float | None, samples: int
 ) -> int:
     """Return n₀: for decisions what is cheapest for their smallest radius."""
     if smallest is None:

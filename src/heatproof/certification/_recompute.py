@@ -1,7 +1,7 @@
 """The checker's own arithmetic: bounds, radii and levels, written a second time.
 
-Nothing here is shared with the certifier. Binomial tails are summed term by term and inverted by bisection (it
-inverts the incomplete beta function); the level of a stopping boundary is summed look by look.
+Nothing here is shared with the certifier. Binomial tails are summed term by term and inverted by bisection
+(it inverts the incomplete beta function); the level of a stopping boundary is summed look by look.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -60,10 +61,10 @@ def _upper_tail(successes: int, trials: int, p: float) -> float:
 def boundary_level(
     threshold: float, looks: Sequence[int], certify: Sequence[int], futile: Sequence[int]
 ) -> float:
-    """Return P(certify) of walks whose draws fail with probability 1 − threshold; the largest for p ≤ threshold.
+    """Return P(certify) of walks whose draws fail with probability 1 − threshold: the worst p ≤ threshold.
 
-    State: failures so far. From look to look the distribution is convolved with a binomial one by Fourier
-    transform where it is long, directly where it is short; all walks that end are cut off.
+    State: failures so far. From look to look the distribution is convolved with a binomial one; walks that
+    end are cut off.
     """
     mass, certified, before = np.ones(1), 0.0, 0
     offset = 0
@@ -91,8 +92,8 @@ def _binomial(trials: int, p: float) -> np.ndarray:
 def score_bound(counts: Sequence[int], alpha: float) -> float:
     """Return the least mean that the bets do not refute, for a histogram of scores, each rounded down.
 
-    Capital K(m) = Σ_j w_j·Π (1 − c_j + c_j·x/m): 32 shares c_j at equal steps of log-odds from −7 to 13, initial
-    capital proportional to c·√(1 − c). K falls in m; the bound is where it passes 1/alpha.
+    Capital K(m) = Σ_j w_j·Π (1 − c_j + c_j·x/m): 32 shares c_j at equal steps of log-odds from −7 to 13,
+    initial capital proportional to c·√(1 − c). K falls in m; the bound is where it passes 1/alpha.
     """
     values = _scores(len(counts))
     kept = np.asarray(counts, dtype=np.float64) > 0
@@ -119,7 +120,7 @@ def _scores(cells: int) -> np.ndarray:
     while left[-1] > 1e-6:
         left.append(left[-1] - min(1 / 32, left[-1] / 5))
     nodes = [*(1.0 - one for one in left), 1.0]
-    values = [a + (b - a) * part / 8 for a, b in zip(nodes, nodes[1:], strict=False) for part in range(8)]
+    values = [a + (b - a) * part / 8 for a, b in pairwise(nodes) for part in range(8)]
     values.append(1.0)
     if len(values) != cells:
         raise ValueError(f"{cells} cells of scores, where there are {len(values)}")

@@ -1,7 +1,7 @@
 """The checker's own knowledge of noises, from their plain settings: lattice, radius, radii per norm.
 
-Formulas: Gaussian Cohen et al. 2019; uniform Yang et al. 2020; Laplace the integral of |u′| ≤ min(u, 1 − u)/b;
-interior diffusion Bok, Su & Altschuler 2024. Written again from them, in numpy, without the certifier's code.
+Formulas: Gaussian Cohen et al. 2019; uniform Yang et al. 2020; Laplace the integral of |u′| ≤ min(u, 1 −
+u)/b; interior diffusion Bok, Su & Altschuler 2024. Written again from them, without the certifier's code.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NORMAL = NormalDist()
 class KnownNoise:
     """What the checker knows of a noise, as functions of its settings.
 
-    `scale` and `bits` fix its lattice (`own_lattice`: whatever the data's grid); `half_cell(settings, d, unit)` and
-    `radius(settings, p_lower, p_upper)` are in its native norm; `factor(settings, norm, d)` takes a native
-    radius to another norm.
+    `scale` and `bits` fix its lattice (`own_lattice`: whatever the data's grid); `half_cell(settings, d,
+    unit)` and `radius(settings, p_lower, p_upper)` are in its native norm; `factor(settings, norm, d)` takes
+    a native radius to another norm.
     """
 
     scale: Callable[[Mapping[str, Any]], float]
@@ -91,7 +91,8 @@ class _Axes:
         """A bound of √(eᵀΣ⁻¹e) over the cube |e_i| ≤ 1."""
         if self.inverse is None:
             return float(np.sqrt(np.sum(self.axes**-2.0)))
-        return min(math.sqrt(len(self.axes)) / self.axes[0], float(np.sqrt(np.abs(self.inverse).sum())))
+        spread = math.sqrt(len(self.axes)) / float(self.axes[0])
+        return min(spread, float(np.sqrt(np.abs(self.inverse).sum())))
 
     def factor(self, norm: str) -> float:
         """Return the radius in `norm` of the largest known ball inside."""
@@ -101,8 +102,9 @@ class _Axes:
             return float(np.exp(np.log(self.axes).mean()))
         order = _order(norm)
         if order <= 2:
-            pointed = order == 1 and self.inverse is not None
-            return float(1 / np.sqrt(np.diag(self.inverse).max()) if pointed else self.axes[0])
+            if order == 1 and self.inverse is not None:
+                return float(1 / np.sqrt(np.diag(self.inverse).max()))
+            return float(self.axes[0])
         if self.inverse is None:
             power = 1.0 if order == math.inf else order / (order - 2)
             return float(np.sum(self.axes ** (-2.0 * power)) ** (-1 / (2 * power)))

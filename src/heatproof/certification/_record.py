@@ -26,10 +26,10 @@ class Certificate:
 
     `candidate` is the class that the selection samples chose, `p_lower` a lower bound of its probability and
     `p_upper` an upper bound of every other's (together of level alpha), from the estimation samples; it
-    abstains where that does not show it to be the top class. `radii` per norm are in input units; `rounding` (in the noise's own
-    norm) has been taken off already (see `heatproof.noise.lattice`). `looks` say at which number of draws
-    each radius was decided (method "decision" only). `target` and
-    `one_pass` (the prediction of the noise-free network) are for the tables and prove nothing.
+    abstains where that does not show it to be the top class. `radii` per norm are in input units; `rounding`
+    (in the noise's own norm) has been taken off already (see `heatproof.noise.lattice`). `looks` say at
+    which number of draws each radius was decided (method "decision" only). `target` and `one_pass` (the
+    prediction of the noise-free network) are for the tables and prove nothing.
     """
 
     index: int

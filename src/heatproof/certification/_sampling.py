@@ -44,14 +44,14 @@ class _Counts:
 
 
 class Sampler:
-    """Hands batches to workers: each makes the noise of its batch, asks its own copy of the model, and counts.
+    """Hands batches to workers, each of which makes the noise, asks its own copy of the model, and counts.
 
-    A batch is 4 full passes of rows of whatever inputs are unfinished, and up to a chunk more; it is smaller only
-    where all inputs wait for their counts. Counts stay on the device of the model until the stopping rule
-    needs them, two batches a worker later; nothing waits for the device before. With one worker everything
-    runs in the calling thread. `codes(position)` and `stream(position, stage)` give an input's lattice point
-    and its noise; `width` is the number of cells; `failed` makes the error for outputs that are not finite.
-    Memory: 2 batches a worker, however many draws and inputs.
+    A batch is 4 full passes of rows of whatever inputs are unfinished, and up to a chunk more; it is smaller
+    only where all inputs wait for their counts. Counts stay on the device of the model until the stopping
+    rule needs them, two batches a worker later; nothing waits for the device before. With one worker
+    everything runs in the calling thread. `codes(position)` and `stream(position, stage)` give an input's
+    lattice point and its noise; `width` is the number of cells; `failed` makes the error for outputs that
+    are not finite. Memory: 2 batches a worker, however many draws and inputs.
     """
 
     def __init__(

@@ -44,8 +44,8 @@ class Schedule:
     """Hands out pieces, takes counts, and asks the stopping rule at each of its looks.
 
     `classes` votes are counted in selection, `cells` in estimation (the classes, or bins of scores, for which
-    the candidate must be known first: `candidate_first`). An input that needs more draws goes before new ones.
-    Memory: the inputs that are under way, whatever their number in all.
+    the candidate must be known first: `candidate_first`). An input that needs more draws goes before new
+    ones. Memory: the inputs that are under way, whatever their number in all.
     """
 
     def __init__(

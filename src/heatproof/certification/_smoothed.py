@@ -50,7 +50,8 @@ class SmoothedPredictor:
             `net.eval()` first. It gets the lattice sum in float32, cast to float64, float16 or bfloat16
             where a module's first floating-point parameter is of that type.
         noise: any `heatproof.noise.Noise`; one law for all inputs.
-        noise_std: s of isotropic Gaussian noise, in input units, in place of `noise`. Both may be left out for
+        noise_std: s of isotropic Gaussian noise, in input units, in place of `noise`. Both may be left out
+        for
             a time-conditioned model that carries it (`model.noise_std`, set by training on the
             convection–diffusion objective); then the classifier is "equation".
         classifier: "network", "equation", "interior", or None for the rule above.

@@ -34,6 +34,7 @@ def certify_stored(
     store: CertificateStore,
     certification: Certification,
     predictor: SmoothedPredictor,
+    *,
     x: Tensor,
     y: Tensor | None,
     index: Tensor,

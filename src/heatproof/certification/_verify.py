@@ -1,9 +1,10 @@
 """The independent checker: recomputes every certificate from what is stored of it, with code of its own.
 
 It shares nothing with the certifier: it reads the SQLite file itself, and its arithmetic is its own
-(`_recompute`, `_recompute_noise`). It proves that radii follow from counts, settings and stopping boundaries, and
-that the boundaries keep their level; not that the counts were drawn honestly, nor that labels are those of
-the data: `heatproof verify` compares those with the run's data and draws a few inputs again.
+(`_recompute`, `_recompute_noise`). It proves that radii follow from counts, settings and stopping
+boundaries, and that the boundaries keep their level; not that the counts were drawn honestly, nor that
+labels are those of the data: `heatproof verify` compares those with the run's data and draws a few inputs
+again.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def verify_store(path: Path, model_fingerprint: str | None = None) -> Verificati
     """Recompute every certificate in the store; compare the model's fingerprint where one is given.
 
     Whatever is wrong inside a row or its settings, up to text where a number belongs, is a mismatch, not an
-    error. Cost: about a millisecond for each distinct count, a second for each long stopping boundary. Errors:
-    `RunFolderError` if the file is missing, of another format or no certificate store.
+    error. Cost: about a millisecond for each distinct count, a second for each long stopping boundary.
+    Errors: `RunFolderError` if the file is missing, of another format or no certificate store.
     """
     return verify_rows(*read_store(path), model_fingerprint)
 

@@ -1,4 +1,4 @@
-"""The checker on one certificate: does its radius follow from its counts?"""
+"""The checker on one certificate: whether its radius follows from its counts."""
 
 from __future__ import annotations
 

@@ -52,11 +52,11 @@ class Known:
         return self.noise.half_cell(settings["noise"], settings["dimension"], settings["unit"])
 
     def factor(self, norm: str) -> float:
-        """The radius in `norm` that a native radius 1 implies."""
+        """Return the radius in `norm` that a native radius 1 implies."""
         return self.noise.factor(self.settings["noise"], norm, self.settings["dimension"])
 
     def native(self, p_lower: float, p_upper: float) -> float:
-        """The radius in the noise's own norm."""
+        """Return the radius in the noise's own norm."""
         return self.noise.radius(self.settings["noise"], p_lower, p_upper)
 
 
@@ -78,7 +78,7 @@ def settings_faults(known: Known, planned: int, model_fingerprint: str | None) -
         yield f"noise has scale {known.noise.scale(settings['noise'])}, not positive"
         return
     if model_fingerprint is not None and settings["model_fingerprint"] != model_fingerprint:
-        yield "made with another model than that in the run folder (fingerprints of weights and structure differ)"
+        yield "made with another model than that in the run folder (its fingerprint differs)"
     if set(settings) != _NAMES:
         yield f"settings that do not belong, or are missing: {', '.join(sorted(set(settings) ^ _NAMES))}"
     yield from _together(known, planned)
@@ -95,7 +95,8 @@ def _together(known: Known, planned: int) -> Iterator[str]:
     if not table and settings["inputs"] is not None:
         yield f"inputs is {settings['inputs']!r} although alpha is per input"
     if settings["method"] != "fixed" and (settings["vote"], settings["runner_up"]) != ("hard", "complement"):
-        yield f"method {settings['method']!r} with {settings['vote']} votes and {settings['runner_up']} runner-up"
+        how = f"{settings['vote']} votes and {settings['runner_up']} runner-up"
+        yield f"method {settings['method']!r} with {how}"
     if not known.factor(settings["norm"]) > 0:
         yield f"norm is {settings['norm']!r}, which this noise does not certify"
 
@@ -133,7 +134,8 @@ def _decision(known: Known, number: int, one: dict[str, Any]) -> Iterator[str]:
     reached = known.native(edge, 1.0 - edge) - 2 * known.half_cell
     wanted = radius / known.factor(known.settings["norm"])
     if not reached >= wanted - _SLACK * (1 + wanted):
-        yield f"boundary {number + 1}: its threshold {edge!r} certifies {reached:g}, not the radius {radius:g}"
+        what = f"certifies {reached:g}, not the radius {radius:g}"
+        yield f"boundary {number + 1}: its threshold {edge!r} {what}"
     level = boundary_level(edge, one["looks"], one["certify_at_most"], one["futile_at_least"])
     if not level <= known.level * (1 + _SLACK):
         yield f"boundary {number + 1}: a false certificate has probability {level:g}, above {known.level:g}"

@@ -35,9 +35,10 @@ def score_edges() -> Float64[np.ndarray, " cells"]:
 class Voter:
     """Asks a forward pass and turns its logits into cells: classes, or with `edges` bins of scores.
 
-    `edges` (bins,) are the lower edges of the bins; a score counts as the edge below it. Rows of the selection
-    stage (candidate −1) vote for their top class always. If `deterministic`, the rows of each chunk are asked
-    alone, each at its own place in a pass of fixed shape: then a vote depends on the row and its draw number.
+    `edges` (bins,) are the lower edges of the bins; a score counts as the edge below it. Rows of the
+    selection stage (candidate −1) vote for their top class always. If `deterministic`, the rows of each
+    chunk are asked alone, each at its own place in a pass of fixed shape: then a vote depends on the row and
+    its draw number.
     """
 
     classes: int

@@ -62,9 +62,10 @@ class CertifiedCurve:
 def certified_accuracy(inputs: Sequence[CertifiedInput], radius: float) -> Interval:
     """Return the share of inputs that are answered right and stay so for every δ with ‖δ‖₂ < radius.
 
-    An input counts at `radius` if it is answered right at every point *closer* than `radius`: if it is correct
-    and R ≥ radius, as a certificate speaks of the open ball ‖δ‖₂ < R; at 0 if it is correct. The interval is Clopper–Pearson's 95 % over inputs: it takes
-    them for a random sample of the data and does not include the failure probability alpha of each.
+    An input counts at `radius` if it is answered right at every point *closer* than `radius`: if it is
+    correct and R ≥ radius, as a certificate speaks of the open ball ‖δ‖₂ < R; at 0 if it is correct. The
+    interval is Clopper–Pearson's 95 % over inputs: it takes them for a random sample of the data and does
+    not include the failure probability alpha of each.
 
     Cost: one pass over the inputs. Errors: `InputError` for no inputs, an input given twice, a radius
     that is negative or not finite.

@@ -128,7 +128,8 @@ def _attackable(settings: CertificationSettings) -> float:
     usual = settings.vote == "hard" and settings.precision == "own"
     if isinstance(settings.noise, Gaussian) and usual:
         return settings.noise.noise_std
-    got = f"certificates of {settings.vote} votes in precision {settings.precision} with {settings.noise.describe()}"
+    votes = f"{settings.vote} votes in precision {settings.precision}"
+    got = f"certificates of {votes} with {settings.noise.describe()}"
     allowed = "hard votes of the network as it is, with isotropic Gaussian noise"
     advice = "heatproof verify recomputes the others and draws them again."
     raise RunFolderError(message("certificates", got, allowed, advice))

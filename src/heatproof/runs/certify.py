@@ -45,9 +45,9 @@ def certify_run(
     """Certify the chosen inputs of a split, storing each as soon as it is complete.
 
     With the same settings, inputs that are stored already are not sampled again; other settings are refused
-    while a certification of these inputs is unfinished, or begun `beside` it. The progress is told how much is
-    certified so far, and how fast. Errors: those of `SmoothedPredictor` and of the store; what is stored stays
-    stored.
+    while a certification of these inputs is unfinished, or begun `beside` it. The progress is told how much
+    is certified so far, and how fast. Errors: those of `SmoothedPredictor` and of the store; what is stored
+    stays stored.
     """
     settings = certifiable(settings, folder, model)
     chosen = settings.choose(getattr(data, settings.split))
@@ -67,7 +67,9 @@ def certify_run(
         if len(earlier) < len(chosen.y):
             predictor.try_under_noise(chosen.x, chosen.y, chosen.index)
         live = Live(full, earlier, len(chosen.y), progress)
-        for one in certify_stored(store, certification, predictor, chosen.x, chosen.y, chosen.index):
+        for one in certify_stored(
+            store, certification, predictor, x=chosen.x, y=chosen.y, index=chosen.index
+        ):
             live.add(one)
         certificates = tuple(store.stored(certification))
         seconds = next(one.seconds for one in store.certifications() if one.id == certification.id)

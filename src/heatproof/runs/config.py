@@ -102,8 +102,10 @@ class CertifySettings(Selection):
 
     def procedure(self, noise: Noise, dimension: int, inputs: int) -> dict[str, Any]:
         """Return the settings of the procedure, with the defaults of its method."""
-        names = ("norm", "method", "alpha", "alpha_scope", "vote", "runner_up", "tolerance")
-        names += ("estimation_samples", "selection_samples")
+        names = (
+            *("norm", "method", "alpha", "alpha_scope", "vote", "runner_up", "tolerance"),
+            *("estimation_samples", "selection_samples"),
+        )
         radii = self.radii if self.method == "decision" else None
         return procedure(
             noise, dimension, radii=radii, inputs=inputs, **{name: getattr(self, name) for name in names}

@@ -247,8 +247,8 @@ def _notes(
             f"Certification has not ended: {len(found)} of {len(certification.index)} inputs so far."
         )
     notes.append(
-        f"Sampling: {_sampling(settings, found)}, alpha = {settings.alpha:g} {settings.alpha_scope}, seed {settings.seed}, lattice unit {settings.unit:g}, "
-        f"{certification.split} split."
+        f"Sampling: {_sampling(settings, found)}, alpha = {settings.alpha:g} {settings.alpha_scope}, "
+        f"seed {settings.seed}, lattice unit {settings.unit:g}, {certification.split} split."
     )
     return tuple(notes)
 

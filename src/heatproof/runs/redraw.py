@@ -1,4 +1,4 @@
-"""Drawing again: the same noise, whose counts must be the stored ones, or new noise, which must agree with them."""
+"""Drawing again: the same noise, whose counts must be the stored ones, or new noise that must agree."""
 
 from __future__ import annotations
 
@@ -92,9 +92,8 @@ class Redraw:
         highest = upper_bound(votes, samples, _LEVEL)
         if highest >= row["p_lower"]:
             return []
-        return [
-            f"p_lower is stored as {row['p_lower']!r}, new draws ({votes} of {samples}) say at most {highest:.6f}"
-        ]
+        new = f"new draws ({votes} of {samples}) say at most {highest:.6f}"
+        return [f"p_lower is stored as {row['p_lower']!r}, {new}"]
 
     def _draw(
         self, settings: CertificationSettings, row: _Row, x: Tensor, samples: int, seed: int

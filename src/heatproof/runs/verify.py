@@ -152,7 +152,7 @@ def _against_data(certified: _Certified) -> Iterator[str]:
 
 
 def _rounding(x: np.ndarray, settings: CertificationSettings) -> float:
-    """Return the length of x − nearest lattice point, and half a cell; a grid point's float32 counts as it."""
+    """Return the length of x − nearest lattice point, and half a cell; float32 of a grid point is it."""
     grid_step, unit = settings.grid_step, settings.unit
     with np.errstate(all="ignore"):
         off = x - np.round(x / unit) * unit
