@@ -12,7 +12,7 @@ _SYMBOLS = {"l1": "ℓ1", "l2": "ℓ2", "linf": "ℓ∞"}
 def guarantee(settings: CertificationSettings) -> str:
     """Say in one sentence what a certificate with these settings promises."""
     return (
-        f"{_level(settings)}, {_vote(settings)} of {_who(settings)} ({_how(settings)}) gives the certified "
+        f"{_level(settings)}, {_vote(settings)} of {_who(settings)} (exact draws assumed) gives the certified "
         f"label at every point closer than the certified {_symbol(settings.norm)} radius, or the certifier "
         f"abstained."
     )
@@ -39,11 +39,6 @@ def _who(settings: CertificationSettings) -> str:
             f"is the {network} before diffusion with {noise}"
         )
     return f"the {network} with {noise}"
-
-
-def _how(settings: CertificationSettings) -> str:
-    inside = ", in real arithmetic inside it" if settings.classifier == "interior" else ""
-    return f"exact draws assumed{inside}"
 
 
 def _symbol(norm: str) -> str:

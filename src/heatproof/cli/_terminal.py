@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from heatproof._types import Progress
@@ -38,27 +38,29 @@ def _unread_is_fine() -> Iterator[None]:
 
 
 class Bars:
-    """Progress bars on standard error, one for each stage that begins."""
+    """Progress bars on standard error, one for each stage that begins; under them its live table, if any.
+
+    A note "name: value | name: value" is drawn as a table of two rows, any other note behind its bar.
+    """
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
-            Progress,
+            MofNCompleteColumn,
             TaskProgressColumn,
             TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
 
-        self._bars = Progress(
+        self._bars = _bars_and_table(
             TextColumn("{task.description:<42}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
+            MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
-            console=Console(stderr=True),
         )
 
     def __enter__(self) -> Self:
@@ -70,12 +72,34 @@ class Bars:
 
     def __call__(self, name: str) -> Progress:
         """Begin a stage and return what tells its bar."""
-        task = self._bars.add_task(name, total=None, note="")
+        task = self._bars.add_task(name, total=None, note="", table="")
 
         def tell(done: int, total: int, note: str = "") -> None:
-            self._bars.update(task, completed=done, total=total, note=note)
+            table = " | " in note
+            self._bars.update(
+                task, completed=done, total=total, note="" if table else note, table=note if table else ""
+            )
 
         return tell
+
+
+def _bars_and_table(*columns: Any) -> Any:
+    """Return rich's progress display, with the live table of the newest stage under its bars."""
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.table import Table as RichTable
+
+    class BarsAndTable(RichProgress):
+        def get_renderables(self) -> Iterator[Any]:
+            yield self.make_tasks_table(self.tasks)
+            note = self.tasks[-1].fields["table"] if self.tasks else ""
+            if note and not self.finished:
+                cells = [part.partition(": ") for part in note.split(" | ")]
+                shown = RichTable(*(name for name, _, _ in cells), box=None, padding=(0, 2))
+                shown.add_row(*(value.replace("[", "\\[") for _, _, value in cells))
+                yield shown
+
+    return BarsAndTable(*columns, console=Console(stderr=True))
 
 
 def bars() -> Bars:

@@ -168,7 +168,7 @@ def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
     samples = sum(one.samples for one in found) / count
     say(
         f"{count} inputs ({result.resumed} from before): "
-        f"ACR {found.average_certified_radius(settings.norm):.4f}, "
+        f"ACR {'≥ ' if settings.radii else ''}{found.average_certified_radius(settings.norm):.4f}, "
         f"right {sum(one.correct for one in found)}, abstained {found.abstained.successes}, "
         f"{samples:,.0f} draws an input, {result.seconds:.1f} s"
     )

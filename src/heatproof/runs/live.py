@@ -15,9 +15,9 @@ __all__ = ["Live"]
 class Live:
     """Counts certificates as they come and tells the progress a line of them.
 
-    The line: the share of inputs so far that is answered right and certified at the first radius > 0 of the
-    settings (without one: at any radius), with its 95 % interval; draws a second; draws an input. Inputs
-    finish at different times, the easy ones first, so the share drifts until the end.
+    The line, "name: value | name: value": the share of inputs so far that is answered right and certified at
+    the first radius > 0 of the settings (without one: at any radius), with its 95 % interval; draws a second;
+    draws an input. Inputs finish at different times, the easy ones first, so the share drifts until the end.
     """
 
     def __init__(
@@ -47,6 +47,6 @@ class Live:
         rate = self._samples / max(time.perf_counter() - self._began, 1e-9)
         at = f" at {self._radius:g}" if self._radius else ""
         return (
-            f"certified{at} {share.value:.1%} [{share.low:.1%}, {share.high:.1%}], {rate:,.0f} draws/s, "
-            f"{self._samples / self._fresh:,.0f} draws an input"
+            f"certified so far{at}: {share.value:.1%} [{share.low:.1%}, {share.high:.1%}] | "
+            f"draws a second: {rate:,.0f} | draws an input: {self._samples / self._fresh:,.0f}"
         )
