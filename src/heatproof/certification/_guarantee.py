@@ -12,9 +12,9 @@ _SYMBOLS = {"l1": "ℓ1", "l2": "ℓ2", "linf": "ℓ∞"}
 def guarantee(settings: CertificationSettings) -> str:
     """Say in one sentence what a certificate with these settings promises."""
     return (
-        f"{_level(settings)}, {_vote(settings)} of {_who(settings)} (exact draws assumed) gives the certified "
-        f"label at every point closer than the certified {_symbol(settings.norm)} radius, or the certifier "
-        f"abstained."
+        f"{_level(settings)}, {_vote(settings)} of {_who(settings)} (exact draws assumed) gives the "
+        f"certified label at every point closer than the certified {_symbol(settings.norm)} radius, or the "
+        f"certifier abstained."
     )
 
 
