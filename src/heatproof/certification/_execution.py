@@ -17,7 +17,7 @@ from heatproof._specification import Specification
 
 __all__ = ["Execution"]
 
-_CACHED = 2**16
+_CACHED = 2**17
 _HELD = 2**23
 _FEWEST, _MOST = 64, 1024
 _FEWEST_ON_DEVICE, _MOST_ON_DEVICE = 256, 8192
@@ -54,7 +54,7 @@ class Execution(Specification):
     def rows(self, event_shape: torch.Size, device: torch.device) -> int:
         """Return the rows of one full pass: `batch_size`, or a power of two that depends on nothing else.
 
-        About 2¹⁶ input numbers a pass on a processor, within 64…1,024 rows; 2²³ on an accelerator, within
+        About 2¹⁷ input numbers a pass on a processor, within 64…1,024 rows; 2²³ on an accelerator, within
         256…8,192.
         """
         if self.batch_size is not None:
