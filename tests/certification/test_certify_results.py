@@ -222,7 +222,9 @@ class TestTables:
 
     def test_text(self, certificates: Certificates) -> None:
         lines = str(certificates).splitlines()
-        assert lines[0] == "6 inputs, 95 % intervals over inputs"
+        assert lines[0] == (
+            "6 inputs, fixed n, 110 draws an input, alpha 0.01 per input; 95 % intervals over inputs"
+        )
         assert lines[1].split() == ["answered", "right", *str(certificates.certified_accuracy(0.0)).split()]
         assert lines[2].split()[0] == "abstained"
         assert lines[3].startswith("  average certified radius, ℓ2  ")

@@ -7,6 +7,7 @@ from heatproof.certification._combine import CombinedCertificate, best_of
 from heatproof.certification._execution import Execution
 from heatproof.certification._export import export_certificates
 from heatproof.certification._guarantee import guarantee
+from heatproof.certification._holm import HolmTable
 from heatproof.certification._model import fingerprint
 from heatproof.certification._record import ABSTAIN, Certificate, make_certificate
 from heatproof.certification._settings import CertificationSettings
@@ -15,6 +16,7 @@ from heatproof.certification._store import CertificateStore
 from heatproof.certification._verify import Verification, verify_store
 from heatproof.certification.margin import MarginCertificate, certify_margin, strongest
 from heatproof.certification.results import Certificates
+from heatproof.certification.splitting import SplittingCertificate, certify_splitting
 
 __all__ = [
     "ABSTAIN",
@@ -25,13 +27,16 @@ __all__ = [
     "CertificationSettings",
     "CombinedCertificate",
     "Execution",
+    "HolmTable",
     "Look",
     "MarginCertificate",
     "SmoothedPredictor",
+    "SplittingCertificate",
     "Verification",
     "best_of",
     "certify",
     "certify_margin",
+    "certify_splitting",
     "export_certificates",
     "fingerprint",
     "guarantee",

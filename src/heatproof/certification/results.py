@@ -16,6 +16,7 @@ from heatproof._intervals import Interval, proportion
 from heatproof.certification._chart import certified_chart
 from heatproof.certification._export import export_certificates, row
 from heatproof.certification._guarantee import guarantee
+from heatproof.certification._holm import HolmTable, holm_table
 from heatproof.certification._record import Certificate
 from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._view import as_html, as_text, round_radii
@@ -24,6 +25,7 @@ from heatproof.errors import DependencyError, InputError
 __all__ = ["Certificates"]
 
 _NORMAL_QUANTILE = 1.959963984540054
+_METHODS = {"fixed": "fixed n", "decision": "decisions", "radius": "full radii"}
 _SIGNS = {"l1": "ℓ1", "l2": "ℓ2", "linf": "ℓ∞"}
 
 
@@ -36,7 +38,9 @@ class Certificates(Sequence[Certificate]):
     inputs, taken as a random sample of the data; each certificate's own failure probability (alpha) is not
     in them. With labels, an input counts at radius r > 0 if it is answered right and its radius is ≥ r
     (every perturbation *shorter* than r keeps the answer), at 0 if it is answered right. Without labels
-    only `certified_fraction` is known, which counts every answer.
+    only `certified_fraction` is known, which counts every answer. Where no norm is named it is that of the
+    settings. Radii of method "decision" are those that were asked for: shares between them are those of the
+    next larger one.
 
     All certificates are of the same settings; slices are `Certificates` again. In a notebook it shows a
     small table. Errors: `InputError` for certificates of different settings, for numbers of an empty one,
@@ -96,31 +100,47 @@ class Certificates(Sequence[Certificate]):
         return tuple(self._some()[0].radii)
 
     @property
+    def mean_samples(self) -> float:
+        """The draws that an input took on average, selection included."""
+        return sum(one.samples for one in self._some()) / len(self)
+
+    @property
     def abstained(self) -> Interval:
         """The share of inputs without an answer."""
         return proportion(sum(one.abstained for one in self._some()), len(self))
 
-    def radii(self, norm: str = "l2") -> Float64[np.ndarray, " inputs"]:
+    def radii(self, norm: str | None = None) -> Float64[np.ndarray, " inputs"]:
         """Return the certified radius of each input in `norm`; 0 where it abstained."""
-        check_choice("norm", norm, self.norms)
-        values = [0.0 if one.abstained else one.radii[norm] for one in self._certificates]
+        named = self._norm(norm)
+        values = [0.0 if one.abstained else one.radii[named] for one in self._certificates]
         return np.asarray(values, dtype=np.float64)
 
-    def certified_accuracy(self, radius: float, norm: str = "l2") -> Interval:
+    def certified_accuracy(self, radius: float, norm: str | None = None) -> Interval:
         """Return the share answered right and certified at `radius` (see the class), with its interval."""
         self._need_labels("certified_accuracy", "Use certified_fraction, or give y to certify.")
         correct = [one.correct for one in self._certificates]
         return self._share(radius, norm, np.asarray(correct, dtype=bool))
 
-    def certified_fraction(self, radius: float, norm: str = "l2") -> Interval:
+    def certified_fraction(self, radius: float, norm: str | None = None) -> Interval:
         """Return the share answered, right or wrong, and certified at `radius`, with its interval."""
         answered = [not one.abstained for one in self._some()]
         return self._share(radius, norm, np.asarray(answered, dtype=bool))
 
-    def average_certified_radius(self, norm: str = "l2") -> float:
+    def average_certified_radius(self, norm: str | None = None) -> float:
         """Return the mean over all inputs of the radius, 0 where wrong or abstained (Zhai et al. 2020)."""
         self._need_labels("average_certified_radius", "Give y to certify, or take radii().mean().")
         return float(self._reach(norm).mean())
+
+    def holm(self, radius: float) -> HolmTable:
+        """Return who is certified at `radius` (in the norm of the settings) with alpha for the whole table.
+
+        With probability at least 1 − alpha *all* that are certified here are right: the promise of
+        alpha_scope "table", by Holm's procedure (1979), which certifies at least as many. The table is all
+        inputs of this object, and the radius is chosen beforehand: another radius has an alpha of its own.
+        Only for fixed n, hard votes, p_B = 1 − p_A and alpha per input. Cost: a sort.
+        Errors: `InputError` for other settings, a radius below 0, or no certificates.
+        """
+        return holm_table(self._some(), radius)
 
     def to_pandas(self) -> Any:
         """Return a `pandas.DataFrame`, one row an input, in the columns of `export`.
@@ -139,14 +159,14 @@ class Certificates(Sequence[Certificate]):
         """Write a table to `path`, .csv or .parquet, whole or not at all (see `export_certificates`)."""
         export_certificates(self._certificates, Path(path))
 
-    def plot(self, norm: str = "l2") -> Any:
+    def plot(self, norm: str | None = None) -> Any:
         """Return an altair chart of certified accuracy (fraction, without labels) versus radius, with bands.
 
         A notebook shows it; `.save("chart.html")` or `.save("chart.png")` writes it.
         """
         kept = self._reach(norm)[self._counted()]
         who = "certified accuracy" if self.has_labels else "certified fraction"
-        return certified_chart(kept, len(self), title=who, radius_title=f"{_sign(norm)} radius")
+        return certified_chart(kept, len(self), title=who, radius_title=f"{_sign(self._norm(norm))} radius")
 
     def __repr__(self) -> str:
         return f"Certificates({len(self)} inputs)"
@@ -162,30 +182,33 @@ class Certificates(Sequence[Certificate]):
         return as_html(self._headline(), self._rows(), self.guarantee)
 
     def _headline(self) -> str:
-        return f"{len(self)} input{'s' if len(self) > 1 else ''}, 95 % intervals over inputs"
+        inputs = f"{len(self)} input{'s' if len(self) > 1 else ''}"
+        scope = "per input" if self.settings.alpha_scope == "per input" else "for the table"
+        return (
+            f"{inputs}, {_METHODS[self.settings.method]}, {self.mean_samples:,.0f} draws an input, "
+            f"alpha {self.settings.alpha:g} {scope}; 95 % intervals over inputs"
+        )
 
     def _rows(self) -> list[tuple[str, str]]:
-        """Return (what, how much) of the table that a notebook shows."""
-        norm = "l2" if "l2" in self.norms else self.norms[0]
-        reach = self._reach(norm)
-        sign = _sign(norm)
+        """Return (what, how much) of the table that a notebook shows; of decisions only what was decided."""
+        reach, sign, radii = self._reach(None), _sign(self.settings.norm), self.settings.radii
         share = self.certified_accuracy if self.has_labels else self.certified_fraction
         what = "answered right" if self.has_labels else "answered"
         mean = f"average {'certified ' if self.has_labels else ''}radius, {sign}"
-        certified = [
-            (f"{what}, {sign} radius ≥ {radius:g}", str(share(radius, norm))) for radius in round_radii(reach)
-        ]
-        return [
-            (what, str(share(0.0, norm))),
-            ("abstained", str(self.abstained)),
-            (mean, _mean(reach)),
-            *certified,
-        ]
+        found = [(what, str(share(0.0))), ("abstained", str(self.abstained))]
+        if not radii:
+            found.append((mean, _mean(reach)))
+        shown = [radius for radius in radii if radius > 0] if radii else round_radii(reach)
+        return [*found, *((f"{what}, {sign} radius ≥ {radius:g}", str(share(radius))) for radius in shown)]
 
     def _some(self) -> tuple[Certificate, ...]:
         if not self._certificates:
             raise InputError(message("certificates", "none", "at least one"), name="certificates")
         return self._certificates
+
+    def _norm(self, norm: str | None) -> str:
+        """Return `norm`, checked; that of the settings by default."""
+        return check_choice("norm", self.settings.norm if norm is None else norm, self.norms)
 
     def _need_labels(self, name: str, advice: str) -> None:
         unknown = sum(one.target is None for one in self._some())
@@ -198,10 +221,10 @@ class Certificates(Sequence[Certificate]):
         labels = self.has_labels
         return np.asarray([one.correct if labels else not one.abstained for one in self._some()], dtype=bool)
 
-    def _reach(self, norm: str) -> Float64[np.ndarray, " inputs"]:
+    def _reach(self, norm: str | None) -> Float64[np.ndarray, " inputs"]:
         return np.where(self._counted(), self.radii(norm), 0.0)
 
-    def _share(self, radius: float, norm: str, counted: Any) -> Interval:
+    def _share(self, radius: float, norm: str | None, counted: Any) -> Interval:
         check_number("radius", radius, at_least=0)
         certified = self.radii(norm) >= radius
         return proportion(int((counted & certified).sum()), len(self))
