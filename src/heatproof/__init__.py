@@ -9,9 +9,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from heatproof import attacks, certification, data, equation, errors, networks, noise, objectives
+    from heatproof import (
+        attacks,
+        certification,
+        data,
+        equation,
+        errors,
+        lipschitz,
+        networks,
+        noise,
+        objectives,
+        statistics,
+    )
     from heatproof.attacks import AttackResult, attack, attack_radii, break_certificates
-    from heatproof.certification import BlackBox, Certificate, Certificates, SmoothedPredictor, certify
+    from heatproof.certification import (
+        BlackBox,
+        Certificate,
+        Certificates,
+        Execution,
+        MarginCertificate,
+        SmoothedPredictor,
+        SplittingCertificate,
+        best_of,
+        certify,
+        certify_margin,
+        certify_splitting,
+        predict,
+        strongest,
+    )
     from heatproof.data import DataSet, Split, load
     from heatproof.errors import HeatproofError
     from heatproof.objectives import ConvectionDiffusion, GaussianAugmentation, Natural
@@ -26,39 +51,55 @@ __all__ = [
     "Certificates",
     "ConvectionDiffusion",
     "DataSet",
+    "Execution",
     "GaussianAugmentation",
     "HeatproofError",
+    "MarginCertificate",
     "Natural",
     "SmoothedPredictor",
     "Split",
+    "SplittingCertificate",
     "TrainingSettings",
     "__version__",
     "attack",
     "attack_radii",
     "attacks",
+    "best_of",
     "break_certificates",
     "certification",
     "certify",
+    "certify_margin",
+    "certify_splitting",
     "data",
     "equation",
     "errors",
     "finetune",
+    "lipschitz",
     "load",
     "networks",
     "noise",
     "objectives",
+    "predict",
+    "statistics",
+    "strongest",
     "train",
 ]
 
 _PLACES: dict[str, tuple[str, ...]] = {
     "attacks": ("AttackResult", "attack", "attack_radii", "break_certificates"),
-    "certification": ("BlackBox", "Certificate", "Certificates", "SmoothedPredictor", "certify"),
+    "certification": (
+        *("BlackBox", "Certificate", "Certificates", "Execution", "MarginCertificate", "SmoothedPredictor"),
+        *("SplittingCertificate", "best_of", "certify", "certify_margin", "certify_splitting", "predict"),
+        "strongest",
+    ),
     "data": ("DataSet", "Split", "load"),
     "equation": (),
     "errors": ("HeatproofError",),
+    "lipschitz": (),
     "networks": (),
     "noise": (),
     "objectives": ("ConvectionDiffusion", "GaussianAugmentation", "Natural"),
+    "statistics": (),
     "training": ("TrainingSettings", "finetune", "train"),
 }
 

@@ -149,12 +149,13 @@ def test_attack_refuses_values_out_of_range(
     assert said in refused(heatproof("attack", finished, *options))
 
 
-@pytest.mark.parametrize("topic", ["data", "networks", "objectives", "presets"])
+@pytest.mark.parametrize("topic", ["data", "networks", "objectives", "noises", "presets"])
 def test_info_lists_what_a_configuration_can_name(topic: str, heatproof: Runner) -> None:
     expected = {
         "data": "half_moons",
         "networks": "residual_mlp: ",
         "objectives": "convection_diffusion: ",
+        "noises": "uniform: ",
         "presets": "digits_natural: ",
     }
     code, out, err = heatproof("info", topic)

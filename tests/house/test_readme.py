@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 
+from heatproof.certification import CertificationSettings, guarantee
+from heatproof.noise import Gaussian
 from heatproof.runs import RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCS = ("benchmarks", "certification", "design", "studies")
 
 
 def _examples() -> list[str]:
@@ -36,6 +41,23 @@ def test_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "result" in names
 
 
+def test_the_guarantee_is_the_one_that_is_printed() -> None:
+    settings = CertificationSettings(noise=Gaussian(noise_std=0.25), unit=1.0, dimension=1, classes=2)
+    assert f"> {guarantee(settings)}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_command_knows_the_options_that_the_readme_gives_it() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = (part for part in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL) if "heatproof" in part)
+    for line in block.splitlines():
+        _, command, *words = line.partition("#")[0].split()
+        module = import_module(f"heatproof.cli.{command}")
+        source = inspect.getsource(module)
+        for option in (word for word in words if word.startswith("--")):
+            name = option.removeprefix("--").replace("-", "_")
+            assert f'"{option}"' in source or f"    {name}: Annotated[" in source, (command, option)
+
+
 def test_the_configuration_is_valid() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (document,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
@@ -50,7 +72,7 @@ def test_readme_names_the_commands(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/design.md", "docs/benchmarks.md"]
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{name}.md" for name in DOCS)]
 )
 def test_what_the_pages_point_to_is_there(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

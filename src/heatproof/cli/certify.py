@@ -27,7 +27,7 @@ def certify(
     ] = None,
     noise: Annotated[
         str | None,
-        typer.Option(help="Another noise, such as 'uniform,half_width=0.5' or 'laplace,scale=0.2'."),
+        typer.Option(help="Another noise, such as 'uniform,half_width=0.5' or 'laplace,noise_scale=0.2'."),
     ] = None,
     norm: Annotated[str | None, typer.Option(help="l1, l2, linf or lp; left out, that of the noise.")] = None,
     classifier: Annotated[
@@ -47,6 +47,9 @@ def certify(
     selection_samples: Annotated[int | None, typer.Option("--selection-samples", help="n₀ an input.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="With --acr: what may be lost of a radius, in input units.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(help="With --acr: the radius that one more draw must bring.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="test, validation or train.")] = None,
     every: Annotated[int | None, typer.Option(help="Take every k-th input.")] = None,
@@ -99,6 +102,7 @@ def certify(
         "estimation_samples": estimation_samples,
         "selection_samples": selection_samples,
         "tolerance": tolerance,
+        "price": price,
         "split": split,
         "every": every,
         "limit": limit,

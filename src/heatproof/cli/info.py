@@ -1,4 +1,4 @@
-"""`heatproof info`: what there is: data, networks, objectives, presets, this machine, or one run."""
+"""`heatproof info`: what there is: data, networks, objectives, noises, presets, this machine, or one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ __all__ = ["info"]
 def info(
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="[TOPIC]", help="data, networks, objectives, presets, or a run folder."),
+        typer.Argument(
+            metavar="[TOPIC]", help="data, networks, objectives, noises, presets, or a run folder."
+        ),
     ] = None,
 ) -> None:
     """List what can be named in a configuration; without a topic, show versions and hardware."""
@@ -29,6 +31,7 @@ def info(
         "data": _data,
         "networks": _networks,
         "objectives": _objectives,
+        "noises": _noises,
         "presets": _presets,
     }
     if topic is None:
@@ -69,6 +72,17 @@ def _objectives() -> Iterator[str]:
     from heatproof.objectives import describe
 
     return (f"{name}: {summary}" for name, summary in describe())
+
+
+def _noises() -> Iterator[str]:
+    from heatproof.noise import describe
+
+    for name, summary, norm, fields in describe():
+        yield f"{name}: {summary} Radii in {norm}, and from it in every lp; fields: {', '.join(fields)}."
+    yield (
+        "as --noise uniform,half_width=0.5, or in a configuration: certify: {noise: {name: …}}; interior is "
+        "for a chain of your own (heatproof.networks.InteriorClassifier), in Python"
+    )
 
 
 def _presets() -> Iterator[str]:

@@ -36,11 +36,12 @@ Positive = Annotated[float, Field(gt=0)]
 
 @final
 class AnisotropicGaussian(Noise):
-    """The noise N(0, Σ) for inputs of d numbers: Σ = diag(noise_stds²), or the matrix `covariance`.
+    """The noise N(0, Σ): certifies the ellipsoid δᵀΣ⁻¹δ < r², and the ℓp balls inside it.
 
-    Exactly one of the two is given, as nested lists, an array or a tensor; `covariance` is (d, d), symmetric,
-    positive definite, d ≤ 1024, over the flattened input; it is taken to be LLᵀ with L, its Cholesky factor,
-    rounded to float32: that is the law drawn, and all radii are of it.
+    For inputs of d numbers; Σ = diag(noise_stds²), or the matrix `covariance`. Exactly one of the two is
+    given, as nested lists, an array or a tensor; `covariance` is (d, d), symmetric, positive definite, d ≤
+    1024, over the flattened input; it is taken to be LLᵀ with L, its Cholesky factor, rounded to float32:
+    that is the law drawn, and all radii are of it.
     Cost: O(d²) a draw for a matrix, O(d) for standard deviations. Errors: `InputError`.
     """
 
