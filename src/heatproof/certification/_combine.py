@@ -24,7 +24,7 @@ class CombinedCertificate:
     parts: tuple[Certificate, Certificate]
 
 
-def best_of(first: Sequence[Certificate], second: Sequence[Certificate]) -> list[CombinedCertificate]:
+def best_of(first: Sequence[object], second: Sequence[object]) -> list[CombinedCertificate]:
     """Return, input by input, the better certificate of two samplings of the same classifier.
 
     A maximum of radii holds with probability 1 − (α₁ + α₂) (union bound) and only if both speak of the same
@@ -38,7 +38,8 @@ def best_of(first: Sequence[Certificate], second: Sequence[Certificate]) -> list
     return [_better(one, two) for one, two in zip(first, second, strict=True)]
 
 
-def _better(one: Certificate, two: Certificate) -> CombinedCertificate:
+def _better(first: object, second: object) -> CombinedCertificate:
+    one, two = _sampled(first), _sampled(second)
     _check_pair(one, two)
     labels = {each.label for each in (one, two) if not each.abstained}
     label = labels.pop() if len(labels) == 1 else ABSTAIN
@@ -47,12 +48,16 @@ def _better(one: Certificate, two: Certificate) -> CombinedCertificate:
     return CombinedCertificate(one.index, label, radius, one.settings.norm, alpha, (one, two))
 
 
+def _sampled(one: object) -> Certificate:
+    """Return a certificate by sampling; refuse any other."""
+    if not isinstance(one, Certificate):
+        got = f"a {type(one).__name__}"
+        advice = "A margin or splitting certificate speaks of another classifier: report both."
+        raise InputError(message("certificates", got, "certificates by sampling", advice), name="second")
+    return one
+
+
 def _check_pair(one: Certificate, two: Certificate) -> None:
-    for each in (one, two):
-        if not isinstance(each, Certificate):
-            got = f"a {type(each).__name__}"
-            advice = "A margin or splitting certificate speaks of another classifier: report both."
-            raise InputError(message("certificates", got, "certificates by sampling", advice), name="second")
     if not one.settings.same_classifier(two.settings):
         got = "certificates of two classifiers, or of functions"
         allowed = "one network (a module), noise, kind, vote, lattice and precision"

@@ -29,7 +29,7 @@ class Execution(Specification):
     """How the network is run while it is sampled. Only `precision` changes the classifier.
 
     Fields:
-        batch_size: rows of one forward pass; None for what `rows` says.
+        batch_size: rows of one forward pass; None for what `rows` says, as with `deterministic` always.
         precision: "own" leaves the model in the type of its own weights. "bfloat16" runs it in automatic
             mixed precision (`torch.autocast`): convolutions and products of matrices in bfloat16, with 8
             bits of precision. *It is another classifier*, and a certificate is of that one.
@@ -37,7 +37,7 @@ class Execution(Specification):
         compile: run `torch.compile`d frozen copies (constants folded, batch normalisation into the
             convolutions); needs a C++ compiler on a processor and takes some ten seconds to begin with.
         deterministic: make a vote independent of how draws are grouped. Every pass then has the same shape,
-            draw k has the place k mod `batch_size` in it, and one thread computes it. Without it a single
+            draw k has the place k mod `rows` in it, and one thread computes it. Without it a single
             vote in some hundred thousand may go to another class where the batch size is another one,
             as sums are then rounded in another order.
         workers: how many passes run side by side, each on one thread; None for as many as PyTorch has
@@ -52,12 +52,12 @@ class Execution(Specification):
     workers: Count | None = None
 
     def rows(self, event_shape: torch.Size, device: torch.device) -> int:
-        """Return the rows of one full pass: `batch_size`, or a power of two that depends on nothing else.
+        """Return the rows of one full pass: `batch_size`, or a power of two that depends on the inputs only.
 
         About 2¹⁷ input numbers a pass on a processor, within 64…1,024 rows; 2²³ on an accelerator, within
         256…8,192.
         """
-        if self.batch_size is not None:
+        if self.batch_size is not None and not self.deterministic:
             return self.batch_size
         if device.type == "cpu":
             return _power(_CACHED // event_shape.numel(), _FEWEST, _MOST)

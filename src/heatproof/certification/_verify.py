@@ -67,7 +67,8 @@ def read_store(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             connection.row_factory = sqlite3.Row
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version != FORMAT:
-                advice = "Use the version of heatproof that made it."
+                newer = " or a newer one" if version > FORMAT else ""
+                advice = f"Use the version of heatproof that made it{newer}."
                 raise RunFolderError(message(path.name, f"format {version}", f"format {FORMAT}", advice))
             connection.execute("BEGIN")  # both tables as of one moment
             certifications = [dict(row) for row in connection.execute("SELECT * FROM certifications")]
