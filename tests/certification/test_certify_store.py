@@ -279,7 +279,7 @@ def test_other_formats_are_refused(filled: Path) -> None:
     with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(
-        RunFolderError, match=r"^certificates.sqlite: got format 99; allowed: format 2\. Certify"
+        RunFolderError, match=r"^certificates.sqlite: got format 99; allowed: format 2\. A newer version"
     ):
         CertificateStore(filled)
 

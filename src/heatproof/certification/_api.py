@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,13 @@ def certify(
     noise: Noise | None = None,
     norm: str | None = None,
     method: str | None = None,
-    radii: Sequence[float] | None = None,
+    radii: Iterable[float] | float | None = None,
     alpha: float = 0.001,
     alpha_scope: str = "per input",
     estimation_samples: int | None = None,
     selection_samples: int | None = None,
     tolerance: float | None = None,
+    price: float = 0.0,
     vote: str = "hard",
     runner_up: str = "complement",
     classifier: str | None = None,
@@ -81,6 +83,9 @@ def certify(
             out, it is "decision" if `radii` are given, else "fixed".
         alpha, alpha_scope: failure probability of each input's certificate ("per input") or of all of them
             together ("table": the union bound). `certificates.holm(radius)` is the sharper table at fixed n.
+        tolerance, price: what method "radius" may lose at an input, in the norm's unit (0.08 of the noise's
+            scale), and the radius that one more draw must bring (0; 1e-5 of the scale saves many draws where
+            most votes are unanimous).
         estimation_samples: n, or the most that an input can get; 10,000 at fixed n, else 100,000.
         selection_samples: n₀, which choose the class; 100 at fixed n, else as few as pay off.
         vote: "hard", or "soft": the mean of class probabilities, bounded by a betting martingale (fixed n).
@@ -122,6 +127,7 @@ def certify(
         estimation_samples=estimation_samples,
         selection_samples=selection_samples,
         tolerance=tolerance,
+        price=price,
         vote=vote,
         runner_up=runner_up,
     )
@@ -201,4 +207,7 @@ def _with_store(
             certify_stored(stored, certification, predictor, x=x, y=y, index=keys), start=1
         ):
             progress(done + more, len(keys), "certify")
-        return Certificates(stored.stored(certification))
+        found = stored.stored(certification)
+    if y is None:
+        return Certificates(found)
+    return Certificates(replace(one, target=int(label)) for one, label in zip(found, y, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from heatproof._check import check_choice, check_number, check_whole, message
@@ -27,61 +27,58 @@ def procedure(
     *,
     norm: str | None = None,
     method: str | None = None,
-    radii: Sequence[float] | None = None,
+    radii: Iterable[float] | float | None = None,
     alpha: float = 0.001,
     alpha_scope: str = "per input",
     inputs: int = 1,
     estimation_samples: int | None = None,
     selection_samples: int | None = None,
     tolerance: float | None = None,
+    price: float = 0.0,
     vote: str = "hard",
     runner_up: str = "complement",
 ) -> dict[str, Any]:
     """Return the fields of `CertificationSettings` that say how it is certified.
 
-    `radii` alone mean method "decision"; without a method it is "fixed". Errors: `InputError`.
+    `radii` (one or several) alone mean method "decision"; without a method it is "fixed". Errors:
+    `InputError`.
     """
+    wanted = () if radii is None else _increasing(radii)
     if method is None:
         method = "decision" if radii is not None else "fixed"
     check_choice("method", method, METHODS)
     check_number("alpha", alpha, above=0, below=1)
     check_choice("alpha_scope", alpha_scope, ("per input", "table"))
-    if method == "decision" and not radii:
+    if method == "decision" and not wanted:
         raise InputError(message("radii", repr(radii), "one or more numbers ≥ 0 to decide on"), name="radii")
+    if method != "decision" and wanted:
+        advice = "Other methods find the radius themselves: leave radii out."
+        raise InputError(message("method", f"{method!r} with radii", "'decision'", advice), name="radii")
     samples = _SAMPLES[method] if estimation_samples is None else estimation_samples
     norm = norm or ("l2" if noise.norm == "mahalanobis" else noise.norm)
     if selection_samples is None:
-        smallest = min(radii) if method == "decision" and radii else None
-        selection_samples = _selection(
-            noise, norm, dimension, method=method, smallest=smallest, samples=samples
-        )
+        selection_samples = _SELECTION.get(method, 0)
+        if wanted:  # what is cheapest for the smallest radius
+            edge = noise.threshold(wanted[0] / norm_factor(noise, norm, dimension))
+            selection_samples = selection_samples_for(min(max(edge, 0.5), _ALMOST_ONE), samples)
     if method == "radius" and tolerance is None:
         tolerance = _TOLERANCE * noise.scale
     return {
         "norm": norm,
         "method": method,
-        "radii": _increasing(radii) if method == "decision" and radii else (),
+        "radii": wanted,
         "alpha": alpha,
         "alpha_scope": alpha_scope,
         "inputs": inputs if alpha_scope == "table" else None,
         "estimation_samples": check_whole("estimation_samples", samples),
         "selection_samples": check_whole("selection_samples", selection_samples),
         "tolerance": tolerance,
+        "price": price,
         "vote": vote,
         "runner_up": runner_up,
     }
 
 
-def _selection(
-    noise: Noise, norm: str, dimension: int, *, method: str, smallest: float | None, samples: int
-) -> int:
-    """Return n₀: for decisions what is cheapest for their smallest radius."""
-    if smallest is None:
-        return _SELECTION[method]
-    check_number("radii", smallest, at_least=0)
-    edge = noise.threshold(smallest / norm_factor(noise, norm, dimension))
-    return selection_samples_for(min(max(edge, 0.5), _ALMOST_ONE), samples)
-
-
-def _increasing(radii: Sequence[float]) -> tuple[float, ...]:
-    return tuple(sorted({check_number("radii", radius, at_least=0) for radius in radii}))
+def _increasing(radii: Iterable[float] | float) -> tuple[float, ...]:
+    several = radii if isinstance(radii, Iterable) else (radii,)
+    return tuple(sorted({check_number("radii", radius, at_least=0) for radius in several}))

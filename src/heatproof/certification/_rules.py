@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,30 @@ __all__ = ["looks_of", "rule_of", "stopping_table"]
 _FARTHEST_SCORE, _SCORES = 6.0, 2000
 
 
-def rule_of(settings: CertificationSettings) -> StoppingRule:
-    """Return the stopping rule of a certification. Errors: `InputError` for a radius out of reach."""
+def rule_of(
+    settings: CertificationSettings, table: Sequence[Mapping[str, Any]] | None = None
+) -> StoppingRule:
+    """Return the stopping rule of a certification; that of its stored `table`, where it is resumed.
+
+    So what was begun is finished by the same rule, whatever computes another one a little differently. The
+    level of stored boundaries is computed again. Errors: `InputError` for a radius out of reach, or a table
+    that is none of these settings.
+    """
+    if settings.method == "fixed":
+        return FixedRule(settings.estimation_samples, settings.level)
     if settings.method == "decision":
-        return DecisionRule([_boundary(settings, radius) for radius in settings.radii])
-    if settings.method == "radius":
-        return RadiusRule(
-            settings.estimation_samples,
-            settings.level,
-            tolerance=settings.tolerance or 0.0,
-            radius=_radii(settings),
-        )
-    return FixedRule(settings.estimation_samples, settings.level)
+        edges = [_boundary(settings, radius) for radius in settings.radii] if table is None else None
+        return DecisionRule(edges or [_stored_boundary(settings, one) for one in table or ()])
+    rule = RadiusRule(
+        settings.estimation_samples,
+        settings.level,
+        tolerance=settings.tolerance or 0.0,
+        price=settings.price,
+        radius=_radii(settings),
+    )
+    if table is not None:
+        _restore(rule, table)
+    return rule
 
 
 def stopping_table(rule: StoppingRule) -> list[dict[str, Any]]:
@@ -61,6 +73,26 @@ def looks_of(settings: CertificationSettings, state: State, row: int) -> tuple[L
         settings.radii, state.certified[row], state.decided_at[row], state.votes_at[row], strict=True
     )
     return tuple(Look(radius, bool(held), int(drawn), int(votes)) for radius, held, drawn, votes in columns)
+
+
+def _stored_boundary(settings: CertificationSettings, stored: Mapping[str, Any]) -> Boundary:
+    """Return a boundary from a store. Errors: `InputError` if its level is not that of the settings."""
+    found = Boundary.from_mapping(stored)
+    if (found.alpha, found.horizon) != (settings.level, settings.estimation_samples):
+        got = f"alpha {found.alpha:g} and horizon {found.horizon}"
+        allowed = f"alpha {settings.level:g} and horizon {settings.estimation_samples}"
+        raise InputError(message("stored boundary", got, allowed, "Certify into another store."))
+    return found
+
+
+def _restore(rule: RadiusRule, table: Sequence[Mapping[str, Any]]) -> None:
+    """Take looks and limits from a store: any that were fixed before the draws are valid."""
+    looks, stops = (np.asarray(table[0][name], dtype=np.int64) for name in ("looks", "stop_at_most"))
+    if len(looks) != len(stops) or looks[-1] != rule.horizon or stops[-1] < rule.horizon:
+        got = f"{len(looks)} looks up to {looks[-1]} with {len(stops)} limits"
+        allowed = f"looks up to {rule.horizon}, where all stop"
+        raise InputError(message("stored limits", got, allowed, "Certify into another store."))
+    rule.looks, rule.stops = looks, stops
 
 
 def _boundary(settings: CertificationSettings, radius: float) -> Boundary:

@@ -30,7 +30,8 @@ class CertificationSettings(Specification):
 
     `method`: "fixed" draws `estimation_samples` n; "decision" draws at most so many, until it is decided for
     each of `radii` whether it is certified; "radius" draws at most so many, until the bound is within
-    `tolerance` (in the norm's unit) of what all of them would give. `runner_up`: "complement" bounds the
+    `tolerance` (in the norm's unit) of what all of them would give, or further draws bring less radius than
+    `price` times their number. `runner_up`: "complement" bounds the
     runner-up by 1 − p_A, "simultaneous" by its own count, alpha shared (fixed n, hard votes).
 
     `alpha` is the failure probability of each input's certificate ("per input"), or of all `inputs` together
@@ -50,6 +51,7 @@ class CertificationSettings(Specification):
     selection_samples: int = Field(100, ge=1)
     radii: tuple[_Radius, ...] = ()
     tolerance: float | None = Field(None, gt=0)
+    price: float = Field(0.0, ge=0)
     seed: int = Field(0, ge=0)
     grid_step: float | None = Field(None, gt=0)
     unit: float = Field(gt=0)
@@ -69,6 +71,7 @@ class CertificationSettings(Specification):
             ),
             ("radii", list(self.radii) == sorted(set(self.radii)), "increasing numbers ≥ 0"),
             ("tolerance", (self.tolerance is not None) == (self.method == "radius"), "for method 'radius'"),
+            ("price", self.price == 0 or self.method == "radius", "0, or method 'radius'"),
             ("inputs", (self.inputs is not None) == (self.alpha_scope == "table"), "for alpha_scope 'table'"),
             ("vote", self.vote == "hard" or self.method == "fixed", "'hard', or method 'fixed'"),
             (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,17 +111,19 @@ class SmoothedPredictor:
         *,
         y: Int64[Tensor, " batch"] | None = None,
         index: Int64[Tensor, " batch"] | None = None,
+        table: Sequence[Mapping[str, Any]] | None = None,
     ) -> Iterator[Certificate]:
         """Yield one certificate an input, each as soon as it is complete, in whatever order that is.
 
         Guarantee: `heatproof.certification.guarantee(settings)`. Procedure: selection samples choose the
         class, fresh estimation samples bound its probability (Cohen et al. 2019) until the stopping rule of
-        the settings has seen enough. Cost: at most n₀ + n forward rows an input.
-        Errors: those of the class, at the call; `InputError` too if `settings` (say, of a certification
-        that is resumed) are not of this model, noise, seed and kind of input: a radius computed with one
-        noise from draws with another would be worth nothing.
+        the settings has seen enough. `table` is the stored stopping table of a certification that is
+        resumed. Cost: at most n₀ + n forward rows an input. Errors: those of the class, at the call;
+        `InputError` too if `settings` (say, of a certification that is resumed) are not of this model,
+        noise, seed and kind of input: a radius computed with one noise from draws with another would be
+        worth nothing.
         """
-        return (one for _, one in self.numbered(x, settings, y=y, index=index))
+        return (one for _, one in self.numbered(x, settings, y=y, index=index, table=table))
 
     def numbered(
         self,
@@ -130,6 +132,7 @@ class SmoothedPredictor:
         *,
         y: Int64[Tensor, " batch"] | None = None,
         index: Int64[Tensor, " batch"] | None = None,
+        table: Sequence[Mapping[str, Any]] | None = None,
     ) -> Iterator[tuple[int, Certificate]]:
         """Do what `certify` does, and give with each certificate the row of its input in x."""
         check_inputs("x", x)
@@ -141,7 +144,7 @@ class SmoothedPredictor:
         one_pass = self._smoothing.one_pass(x)
         soft = agreed.vote == "soft"
         state, sampled = self._smoothing.sample(
-            x, keys, rule_of(agreed), agreed.classes, agreed.selection_samples, soft=soft
+            x, keys, rule_of(agreed, table), agreed.classes, agreed.selection_samples, soft=soft
         )
 
         def made(one: Sampled) -> Certificate:

@@ -55,13 +55,17 @@ CREATE TABLE IF NOT EXISTS certificates (
 
 @dataclass(frozen=True)
 class Certification:
-    """One set of settings applied to one list of inputs: `split` and the inputs' indices, in order."""
+    """One set of settings applied to one list of inputs: `split` and the inputs' indices, in order.
+
+    `boundaries` is the stopping table that it was begun with (empty for fixed n).
+    """
 
     id: int
     settings: CertificationSettings
     split: str
     index: tuple[int, ...]
     seconds: float
+    boundaries: tuple[dict[str, Any], ...] = ()
 
 
 class CertificateStore:
@@ -141,7 +145,7 @@ class CertificateStore:
 
     def certifications(self) -> list[Certification]:
         """Return all certifications, oldest first."""
-        rows = self._rows("SELECT id, settings, plan, seconds FROM certifications ORDER BY id")
+        rows = self._rows("SELECT id, settings, plan, seconds, boundaries FROM certifications ORDER BY id")
         return [self._certification(*row) for row in rows]
 
     def add(self, certification: Certification, certificate: Certificate, seconds: float = 0.0) -> None:
@@ -173,9 +177,10 @@ class CertificateStore:
         version = int(self._rows("PRAGMA user_version")[0][0])
         tables = self._rows("SELECT name FROM sqlite_master")
         if version not in {0, FORMAT} or (version == 0 and (tables or self._read_only)):
-            allowed = f"format {FORMAT}"
             advice = "Certify again with this version, into a new run folder."
-            raise RunFolderError(message(self.path.name, f"format {version}", allowed, advice))
+            if version > FORMAT:
+                advice = "A newer version of heatproof made it: use that one or a later one."
+            raise RunFolderError(message(self.path.name, f"format {version}", f"format {FORMAT}", advice))
         if self._read_only:
             return
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -203,7 +208,8 @@ class CertificateStore:
                 raise _translate(error, self.path) from error
             raise
 
-    def _certification(self, key: int, settings: str, plan: str, seconds: float) -> Certification:
+    def _certification(self, *row: Any) -> Certification:
+        key, settings, plan, seconds, boundaries = row
         planned = json.loads(plan)
         return Certification(
             key,
@@ -211,6 +217,7 @@ class CertificateStore:
             planned["split"],
             tuple(planned["index"]),
             seconds,
+            tuple(json.loads(boundaries)),
         )
 
 

@@ -46,7 +46,8 @@ def certify_stored(
         return
     began = time.perf_counter()
     labels = None if y is None else y[left]
-    for one in predictor.certify(x[left], certification.settings, y=labels, index=index[left]):
+    table = certification.boundaries
+    for one in predictor.certify(x[left], certification.settings, y=labels, index=index[left], table=table):
         now = time.perf_counter()
         store.add(certification, one, now - began)
         began = now

@@ -22,7 +22,7 @@ _CHOICES = {
     "precision": ("own", "bfloat16"),
 }
 _POSITIVE = ("unit", "dimension", "estimation_samples", "selection_samples")
-_OTHERS = ("noise", "norm", "alpha", "inputs", "radii", "tolerance", "seed", "grid_step", "classes")
+_OTHERS = ("noise", "norm", "alpha", "inputs", "radii", "tolerance", "price", "seed", "grid_step", "classes")
 _NAMES = {*_CHOICES, *_POSITIVE, *_OTHERS, "model_fingerprint"}
 _SLACK = 1e-9
 

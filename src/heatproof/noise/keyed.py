@@ -11,7 +11,7 @@ chunk number passes through a bijection of 32-bit words: distinct chunks of an i
 Chunks of different inputs may meet by chance (2⁻³² a pair), which no guarantee per input speaks of.
 
 Generators of different device types give different streams from one seed (on CUDA also different models of
-device): the record says which was used.
+device): the certifier draws on the CPU, wherever the model is.
 """
 
 from __future__ import annotations

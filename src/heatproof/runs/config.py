@@ -86,6 +86,7 @@ class CertifySettings(Selection):
     estimation_samples: int | None = Field(None, ge=1)
     selection_samples: int | None = Field(None, ge=1)
     tolerance: float | None = Field(None, gt=0)
+    price: float = Field(0.0, ge=0)
     batch_size: int | None = Field(None, ge=1)
     precision: Literal["own", "bfloat16"] = "own"
     channels_last: bool = False
@@ -103,7 +104,7 @@ class CertifySettings(Selection):
     def procedure(self, noise: Noise, dimension: int, inputs: int) -> dict[str, Any]:
         """Return the settings of the procedure, with the defaults of its method."""
         names = (
-            *("norm", "method", "alpha", "alpha_scope", "vote", "runner_up", "tolerance"),
+            *("norm", "method", "alpha", "alpha_scope", "vote", "runner_up", "tolerance", "price"),
             *("estimation_samples", "selection_samples"),
         )
         radii = self.radii if self.method == "decision" else None
