@@ -1,4 +1,4 @@
-"""The README's Python examples run, in order, as a reader would paste them."""
+"""The Python examples of README and docs run, in order, as a reader would paste them; what is named is there."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ("benchmarks", "certification", "design", "studies")
 
 
-def _examples() -> list[str]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def _examples(page: str = "README.md") -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
@@ -35,8 +35,9 @@ def test_each_example_is_short() -> None:
 def test_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for number, example in enumerate(_examples()):
-        exec(compile(example, f"README.md example {number}", "exec"), names)
+    for page in ("README.md", "docs/certification.md"):
+        for number, example in enumerate(_examples(page)):
+            exec(compile(example, f"{page} example {number}", "exec"), names)
     assert "certificates" in names
     assert "result" in names
 
