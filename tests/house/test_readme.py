@@ -1,4 +1,4 @@
-"""The Python examples of README and docs run, in order, as a reader would paste them; what is named is there."""
+"""The Python examples of README and docs run in order, as pasted; the commands and files named are there."""
 
 from __future__ import annotations
 
