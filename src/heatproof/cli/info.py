@@ -115,8 +115,9 @@ def _measured(folder: RunFolder) -> Iterator[str]:
         with CertificateStore(folder.certificates, read_only=True) as store:
             for one in store.certifications():
                 settings, done = one.settings, len(store.stored(one))
+                draws = "n =" if settings.method == "fixed" else "n ≤"
                 yield (
                     f"certified: {done} of {len(one.index)} inputs, {one.split}; the {settings.classifier} "
-                    f"with {settings.noise.describe()}, {settings.method} n = {settings.estimation_samples}, "
+                    f"with {settings.noise.describe()}, {settings.method} {draws} {settings.estimation_samples}, "
                     f"alpha = {settings.alpha:g} {settings.alpha_scope}"
                 )
