@@ -96,7 +96,8 @@ def test_a_wrong_union_tag_names_the_nearest() -> None:
 
 
 def test_a_wrong_literal_names_the_nearest() -> None:
-    values = {"noise_std": 1.0, "unit": 1.0, "dimension": 1, "classes": 2, "classifier": "equations"}
+    noise = {"name": "gaussian", "noise_std": 1.0}
+    values = {"noise": noise, "unit": 1.0, "dimension": 1, "classes": 2, "classifier": "equations"}
     with pytest.raises(UnknownNameError, match="Did you mean 'equation'") as caught:
         CertificationSettings.from_mapping(values)
     assert caught.value.name == "classifier"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +104,13 @@ def certify(
     2019; arXiv 2307.12333, Theorem 3.1; for other noises see `heatproof.noise`.
     """
     inputs, labels, own_index = as_inputs(x, y)
-    if grid_step is None and isinstance(x, DataSet):
-        grid_step = x.grid_step
     index = own_index if index is None else index
     predictor = SmoothedPredictor(
         model,
         noise=noise,
         noise_std=noise_std,
         classifier=classifier,
-        grid_step=grid_step,
+        grid_step=_grid_of(x) if grid_step is None else grid_step,
         seed=seed,
         execution=Execution(**execution),
     )
@@ -137,13 +136,30 @@ def certify(
     keys = torch.tensor(input_keys(inputs, index), dtype=torch.int64)
     if pilot:
         predictor.try_under_noise(inputs, labels, keys)
-    if store is not None:
-        return _with_store(Path(store), predictor, settings, x=inputs, y=labels, keys=keys, progress=progress)
+    made = _made if store is None else partial(_stored, Path(store))
+    return made(predictor, settings, x=inputs, y=labels, keys=keys, progress=progress)
+
+
+def _grid_of(x: object) -> float | None:
+    """Return the grid that a data set brings with it."""
+    return x.grid_step if isinstance(x, DataSet) else None
+
+
+def _made(
+    predictor: SmoothedPredictor,
+    settings: CertificationSettings,
+    *,
+    x: Tensor,
+    y: Tensor | None,
+    keys: Tensor,
+    progress: Progress,
+) -> Certificates:
+    """Certify all inputs, in their order."""
     found: dict[int, Certificate] = {}
-    for position, one in predictor.numbered(inputs, settings, y=labels, index=keys):
+    for position, one in predictor.numbered(x, settings, y=y, index=keys):
         found[position] = one
-        progress(len(found), len(inputs), "certify")
-    return Certificates(found[position] for position in range(len(inputs)))
+        progress(len(found), len(x), "certify")
+    return Certificates(found[position] for position in range(len(x)))
 
 
 def predict(
@@ -182,7 +198,7 @@ def predict(
     return predictor.predict(inputs, alpha=alpha, samples=samples, index=index)
 
 
-def _with_store(
+def _stored(
     path: Path,
     predictor: SmoothedPredictor,
     settings: CertificationSettings,

@@ -148,8 +148,9 @@ class Smoothing:
 
     def one_pass(self, x: Tensor) -> Int64[Tensor, " batch"]:
         """Return the labels of the noise-free network."""
+        rows = 1 if self.execution.deterministic else self.execution.rows(x.shape[1:], self.device)
         with evaluating(self.model):
-            return one_pass_labels(self.model, x, self.execution.rows(x.shape[1:], self.device))[0]
+            return one_pass_labels(self.model, x, rows)[0]
 
     def shown(self, x: Float[Tensor, "*event"], values: Tensor) -> Tensor:
         """Return what the model is shown for one input and some filled values."""

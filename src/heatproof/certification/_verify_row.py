@@ -91,6 +91,9 @@ def _stopped(boundary: dict[str, Any], total: int, votes: int) -> Iterator[str]:
     most = boundary["stop_at_most"][boundary["looks"].index(total)]
     if total != boundary["looks"][-1] and votes > most:
         yield f"stopped after {total} draws with {votes} votes, above the limit {most}"
+    for look, limit in zip(boundary["looks"], boundary["stop_at_most"], strict=True):
+        if look < total and min(votes, look) <= limit:
+            yield f"drew on after {look} draws, where the limit {limit} ends it"
 
 
 def _decided(row: dict[str, Any], known: Known, counts: list[int], found: list[_Expected]) -> Iterator[str]:
@@ -99,10 +102,11 @@ def _decided(row: dict[str, Any], known: Known, counts: list[int], found: list[_
     if [look["radius"] for look in looks] != settings["radii"]:
         yield "its looks are not those of the radii"
         return
+    yield from _one_walk(looks, counts[row["candidate"]], sum(counts))
     best, nested = -1, True
     for number, (look, boundary) in enumerate(zip(looks, known.boundaries, strict=True)):
         if look["certified"]:
-            yield from _crossed(look, boundary, counts[row["candidate"]], sum(counts))
+            yield from _crossed(look, boundary)
             if not nested:
                 yield f"radius {look['radius']:g} is certified, but a smaller one is not"
             best = number
@@ -113,7 +117,19 @@ def _decided(row: dict[str, Any], known: Known, counts: list[int], found: list[_
     found.append(_Expected(edge, 1.0 - edge, best >= 0, decided=radius))
 
 
-def _crossed(look: dict[str, Any], boundary: dict[str, Any], votes: int, total: int) -> Iterator[str]:
+def _one_walk(looks: list[dict[str, Any]], votes: int, total: int) -> Iterator[str]:
+    """Yield looks that are not of one sequence of draws which ended when all radii were decided."""
+    before = (0, 0)
+    for look in sorted(looks, key=lambda one: int(one["samples"])):
+        now = (look["votes"], look["samples"] - look["votes"])
+        if now[0] < before[0] or now[1] < before[1]:
+            yield f"radius {look['radius']:g}: fewer votes or failures than at a look before"
+        before = now
+    if before != (votes, total - votes):
+        yield f"counted {votes} votes of {total} draws, {before[0]} of {sum(before)} at the last look"
+
+
+def _crossed(look: dict[str, Any], boundary: dict[str, Any]) -> Iterator[str]:
     samples, failures = look["samples"], look["samples"] - look["votes"]
     if not (type(samples) is int and type(look["votes"]) is int and samples in boundary["looks"]):
         yield f"radius {look['radius']:g} was decided after {samples!r} draws, where there is no look"
@@ -121,8 +137,6 @@ def _crossed(look: dict[str, Any], boundary: dict[str, Any], votes: int, total: 
     most = boundary["certify_at_most"][boundary["looks"].index(samples)]
     if not 0 <= failures <= most:
         yield f"radius {look['radius']:g}: {failures} failures of {samples} draws, {most} are allowed"
-    if look["votes"] > votes or failures > total - votes:
-        yield f"radius {look['radius']:g}: more votes or failures at its look than in all"
 
 
 def _compare(row: dict[str, Any], known: Known, expected: _Expected) -> Iterator[str]:

@@ -97,6 +97,8 @@ def _together(known: Known, planned: int) -> Iterator[str]:
     if settings["method"] != "fixed" and (settings["vote"], settings["runner_up"]) != ("hard", "complement"):
         how = f"{settings['vote']} votes and {settings['runner_up']} runner-up"
         yield f"method {settings['method']!r} with {how}"
+    if any(not a < b for a, b in pairwise([-1.0, *settings["radii"]])):
+        yield f"radii are {settings['radii']!r}, not increasing numbers ≥ 0"
     if not known.factor(settings["norm"]) > 0:
         yield f"norm is {settings['norm']!r}, which this noise does not certify"
 

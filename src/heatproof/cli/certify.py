@@ -80,6 +80,7 @@ def certify(
 
     Without --radii or --acr every input gets n draws. The guarantee is printed at the end.
     """
+    given = dict(locals())
     from heatproof.certification import export_certificates
     from heatproof.cli._terminal import bars, resumable
     from heatproof.runs.certify import certifiable, certify_run
@@ -89,34 +90,7 @@ def certify(
     from heatproof.runs.training import load_model
 
     folder = RunFolder.open(run)
-    given = {
-        **_method(radii, acr=acr),
-        "noise_std": noise_std,
-        "noise": _noise(noise),
-        "norm": norm,
-        "classifier": classifier,
-        "alpha": alpha,
-        "alpha_scope": alpha_scope,
-        "vote": vote,
-        "runner_up": runner_up,
-        "estimation_samples": estimation_samples,
-        "selection_samples": selection_samples,
-        "tolerance": tolerance,
-        "price": price,
-        "split": split,
-        "every": every,
-        "limit": limit,
-        "seed": seed,
-        "batch_size": batch_size,
-        "precision": precision,
-        "channels_last": channels_last,
-        "compile": compiled,
-        "deterministic": deterministic,
-    }
-    changes = {key: value for key, value in given.items() if value is not None}
-    if noise is not None and noise_std is None:
-        changes["noise_std"] = None
-    settings = CertifySettings.from_mapping({**folder.config.certify.to_mapping(), **changes})
+    settings = CertifySettings.from_mapping({**folder.config.certify.to_mapping(), **_changes(given)})
     _check_export(export)
     model = load_model(folder, trust=trust)
     settings = certifiable(settings, folder, model)
@@ -126,6 +100,20 @@ def certify(
     if export is not None:
         export_certificates(result.certificates, export)
     _tell(result, settings.radii)
+
+
+_OTHERS = ("run", "radii", "acr", "noise", "compiled", "beside", "export", "trust")
+"""Options that are no setting of the same name."""
+
+
+def _changes(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the options change."""
+    own = {name: value for name, value in given.items() if name not in _OTHERS and value is not None}
+    if given["compiled"] is not None:
+        own["compile"] = given["compiled"]
+    if given["noise"] is not None:
+        own = {"noise_std": None, **own, "noise": _noise(given["noise"])}
+    return {**_method(given["radii"], acr=given["acr"]), **own}
 
 
 def _method(radii: str | None, *, acr: bool) -> dict[str, Any]:
@@ -146,13 +134,11 @@ def _method(radii: str | None, *, acr: bool) -> dict[str, Any]:
     return {"method": "decision", "radii": values}
 
 
-def _noise(words: str | None) -> dict[str, Any] | None:
+def _noise(words: str) -> dict[str, Any]:
     """Return the settings of a noise from "name,field=value,…"."""
     from heatproof._check import message
     from heatproof.errors import InputError
 
-    if words is None:
-        return None
     name, *fields = (word.strip() for word in words.split(","))
     try:
         values = {key.strip(): float(value) for key, value in (field.split("=") for field in fields)}

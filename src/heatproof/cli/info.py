@@ -118,6 +118,7 @@ def _measured(folder: RunFolder) -> Iterator[str]:
                 draws = "n =" if settings.method == "fixed" else "n ≤"
                 yield (
                     f"certified: {done} of {len(one.index)} inputs, {one.split}; the {settings.classifier} "
-                    f"with {settings.noise.describe()}, {settings.method} {draws} {settings.estimation_samples}, "
+                    f"with {settings.noise.describe()}, "
+                    f"{settings.method} {draws} {settings.estimation_samples}, "
                     f"alpha = {settings.alpha:g} {settings.alpha_scope}"
                 )

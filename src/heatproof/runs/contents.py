@@ -14,8 +14,7 @@ from torch import nn
 import heatproof
 from heatproof._check import message
 from heatproof._intervals import Interval, proportion
-from heatproof.certification import Certificate, CertificationSettings, fingerprint, guarantee
-from heatproof.certification._store import Certification
+from heatproof.certification import Certificate, fingerprint, guarantee
 from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.report.cells import format_norm
@@ -32,7 +31,7 @@ from heatproof.runs.attack import read_attacks
 from heatproof.runs.certify import main_certification
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.metrics import read_metrics
-from heatproof.runs.state import Challenge
+from heatproof.runs.notes import certification_notes, classifier_words
 
 __all__ = ["check_same_data", "collect"]
 
@@ -125,13 +124,13 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         robust=_robust(attacked),
         certified=tuple(_certified(one) for one in certificates),
         noise_std=settings.noise.scale if settings else None,
-        classifier=_classifier(settings) if settings else "",
+        classifier=classifier_words(settings) if settings else "",
         guarantee=guarantee(settings) if settings else "",
         curves=tuple(_point(one.epoch, one.values) for one in read_metrics(folder)),
         seconds=times,
         decision_field=_field(model, data) if data.is_planar else None,
         gallery=_gallery(certificates, data) if data.is_image else (),
-        notes=(*_attack_notes(attacked), *_notes(state.challenge, newest)),
+        notes=(*_attack_notes(attacked), *certification_notes(state.challenge, newest)),
     )
 
 
@@ -217,51 +216,6 @@ def _certified(certificate: Certificate) -> CertifiedInput:
         radius=certificate.radii["l2"],
         agrees=certificate.one_pass == certificate.candidate,
     )
-
-
-def _classifier(settings: CertificationSettings) -> str:
-    network = "the network" if settings.precision == "own" else f"the network in {settings.precision}"
-    if settings.classifier == "equation":
-        return (
-            f"the equation's own solution u(·, T): the heat flow over the diffusion stage of {network}'s "
-            f"hard decisions at t = 0, sampled with {settings.noise.describe()}"
-        )
-    return f"{network} smoothed by {settings.noise.describe()}, {settings.vote} votes"
-
-
-def _notes(
-    challenge: Challenge | None, newest: tuple[Certification, list[Certificate]] | None
-) -> tuple[str, ...]:
-    """Return sentences on the certification that is shown; what was said of another one is left out."""
-    if newest is None:
-        return ()
-    certification, found = newest
-    settings, notes = certification.settings, []
-    if challenge and challenge.certification == certification.id:
-        notes.append(
-            f"Certificates attacked inside their radii: {challenge.attacked}; refuted: {challenge.refuted} "
-            f"(a true one counts as refuted with probability ≤ {challenge.level:g})."
-        )
-    if len(found) < len(certification.index):
-        notes.append(
-            f"Certification has not ended: {len(found)} of {len(certification.index)} inputs so far."
-        )
-    notes.append(
-        f"Sampling: {_sampling(settings, found)}, alpha = {settings.alpha:g} {settings.alpha_scope}, "
-        f"seed {settings.seed}, lattice unit {settings.unit:g}, {certification.split} split."
-    )
-    return tuple(notes)
-
-
-def _sampling(settings: CertificationSettings, found: Sequence[Certificate]) -> str:
-    """Say how many draws an input got, and by what rule."""
-    most = f"n₀ = {settings.selection_samples}, n = {settings.estimation_samples}"
-    if settings.method == "fixed":
-        return most
-    mean = sum(one.samples for one in found) / len(found)
-    radii = ", ".join(f"{radius:g}" for radius in settings.radii)
-    what = f"a decision on {settings.norm} radii {radii}" if radii else "the radius within its tolerance"
-    return f"draws until {what}, at most {most}, {mean:,.0f} an input on average"
 
 
 def _field(model: nn.Module, data: DataSet) -> DecisionField:
