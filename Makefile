@@ -11,7 +11,7 @@ WORKERS ?= 2
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types tests package clean
+.PHONY: demo test lint types tests faults package clean
 
 demo: $(VENV)/.demo  ## the main job on real data, from training to the page
 	$(BIN)/heatproof demo $(ARGS)
@@ -27,6 +27,9 @@ types: $(VENV)/.dev
 
 tests: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+faults: $(VENV)/.dev  ## a certification killed 50 times at random moments, then compared with an unbroken one
+	OMP_NUM_THREADS=1 HEATPROOF_FAULTS=50 $(BIN)/python -m pytest -s tests/certification/test_certify_faults.py $(ARGS)
 
 package: $(VENV)/.dev  ## build wheel and sdist, and test the wheel in an empty environment
 	$(BIN)/python tools/package.py
