@@ -36,6 +36,7 @@ class KnownNoise:
     radius: Callable[[Mapping[str, Any], float, float], float]
     factor: Callable[[Mapping[str, Any], str, int], float]
     own_lattice: bool = False
+    slack: float = 1e-12
 
 
 def _order(norm: str) -> float:
@@ -81,10 +82,11 @@ def _laplace(p_lower: float, p_upper: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Axes:
-    """Half-axes (ascending) of the ellipsoid of a covariance, and its inverse (None for a diagonal one)."""
+    """Half-axes (ascending) of the ellipsoid of a covariance, inverse (None for a diagonal one), scale."""
 
     axes: np.ndarray
     inverse: np.ndarray | None
+    scale: float
 
     @property
     def cube(self) -> float:
@@ -119,11 +121,15 @@ def _ellipsoid(settings: Mapping[str, Any]) -> _Axes:
 def _axes(text: str) -> _Axes:
     stds, covariance = json.loads(text)
     if covariance is None:
-        return _Axes(np.sort(np.asarray(stds, dtype=np.float32).astype(np.float64)), None)
+        axes = np.sort(np.asarray(stds, dtype=np.float64))
+        return _Axes(axes, None, float(axes[0]))
     matrix = np.asarray(covariance, dtype=np.float64)
-    lower = np.linalg.cholesky((matrix + matrix.T) / 2).astype(np.float32).astype(np.float64)
-    inverse = np.linalg.inv(lower @ lower.T)
-    return _Axes(np.sort(np.linalg.svd(lower, compute_uv=False)), inverse)
+    exact = np.linalg.cholesky((matrix + matrix.T) / 2)
+    scale = float(np.linalg.svd(exact, compute_uv=False)[-1])
+    lower = scale * (exact / scale).astype(np.float32).astype(
+        np.float64
+    )  # draws are made with float32 numbers
+    return _Axes(np.sort(np.linalg.svd(lower, compute_uv=False)), np.linalg.inv(lower @ lower.T), scale)
 
 
 def _interior(settings: Mapping[str, Any]) -> float:
@@ -144,11 +150,12 @@ NOISES: dict[str, KnownNoise] = {
         factor=_euclidean,
     ),
     "anisotropic_gaussian": KnownNoise(
-        scale=lambda one: float(_ellipsoid(one).axes[0]),
+        scale=lambda one: _ellipsoid(one).scale,
         bits=14,
         half_cell=lambda one, _, unit: 0.5 * unit * _ellipsoid(one).cube,
         radius=lambda _, low, high: _gap(low, high),
         factor=lambda one, norm, _: _ellipsoid(one).factor(norm),
+        slack=1e-8,
     ),
     "uniform": KnownNoise(
         scale=lambda one: one["half_width"],

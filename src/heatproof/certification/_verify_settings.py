@@ -110,7 +110,7 @@ def _unit(known: Known) -> Iterator[str]:
     grid, unit = settings["grid_step"], finest
     if grid is not None and grid >= finest and not noise.own_lattice:
         unit = grid / 2 ** math.ceil(math.log2(grid / finest))
-    if not math.isclose(settings["unit"], unit, rel_tol=1e-12):
+    if not math.isclose(settings["unit"], unit, rel_tol=noise.slack):
         yield f"unit is {settings['unit']!r}, but noise and grid_step make it {unit!r}"
 
 
