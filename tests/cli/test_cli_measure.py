@@ -183,7 +183,6 @@ def test_an_unfinished_certification_is_not_mixed_with_another(
         (("--vote", "soft", "--radii", "0.1"), "vote: got 'soft'"),
         (("--alpha-scope", "holm"), "alpha_scope: got 'holm'"),
         (("--precision", "float8"), "precision: got 'float8'"),
-        (("--seed", 1, "--channels-last"), "channels_last: got true for inputs of shape (64,)"),
     ],
 )
 def test_what_cannot_be_certified_is_said_before_anything_is_drawn(
@@ -358,3 +357,14 @@ def test_the_table_fits_the_terminal(
     lines = re.sub("\x1b\\[[0-9;]*m", "", shown.text).splitlines()
     assert len(lines) > 10
     assert max(len(line.rstrip()) for line in lines) <= columns
+
+
+def test_the_page_of_a_decision_says_what_was_decided(run: Path, heatproof: Runner) -> None:
+    """Radii that were not asked for are neither 0 nor taken from others, and the average is a lower bound."""
+    assert heatproof("certify", run, "--radii", "0.1,0.2", "-n", 2000)[0] == 0
+    _ask(run, "DELETE FROM certificates WHERE certification = 1")
+    page = _page(run, heatproof)
+    assert "not decided" in page  # 0 and 0.25, the radii of the configuration
+    assert "≥ 0." in page
+    assert "Certified accuracy was decided at the radii of the table" in page
+    assert "draws until a decision on l2 radii 0.1, 0.2" in page

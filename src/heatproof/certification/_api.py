@@ -184,12 +184,13 @@ def predict(
     """
     inputs, _, own_index = as_inputs(x)
     index = own_index if index is None else index
+    grid_step = _grid_of(x) if grid_step is None else grid_step
     predictor = SmoothedPredictor(
         model,
         noise=noise,
         noise_std=noise_std,
         classifier=classifier,
-        grid_step=grid_step,
+        grid_step=_grid_of(x) if grid_step is None else grid_step,
         seed=seed,
         execution=Execution(**execution),
     )

@@ -112,7 +112,7 @@ def _changes(given: dict[str, Any]) -> dict[str, Any]:
     if given["compiled"] is not None:
         own["compile"] = given["compiled"]
     if given["noise"] is not None:
-        own = {"noise_std": None, **own, "noise": _noise(given["noise"])}
+        own = {"noise_std": None, "classifier": "network", **own, "noise": _noise(given["noise"])}
     return {**_method(given["radii"], acr=given["acr"]), **own}
 
 

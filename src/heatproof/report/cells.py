@@ -9,6 +9,7 @@ from heatproof._intervals import Interval
 from heatproof.report.summary import AverageRadius
 
 __all__ = [
+    "NOT_DECIDED",
     "NOT_MEASURED",
     "Cell",
     "average_cell",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 NOT_MEASURED = "not measured"
+NOT_DECIDED = "not decided"
 _NORMS = {"l1": "ℓ1", "l2": "ℓ2", "linf": "ℓ∞", "1": "ℓ1", "2": "ℓ2", "inf": "ℓ∞"}
 
 

@@ -93,7 +93,8 @@ class RunContents:
 
     `natural` and `robust` speak of the network in one pass, `certified` of the smoothed classifier that
     `classifier` names and `guarantee` describes. `seconds` goes by stage (train, attack, certify).
-    `folder` is the run folder, for the commands that the page suggests.
+    `folder` is the run folder, for the commands that the page suggests. `decided`: the only ℓ2 radii at
+    which it is known whether an input is certified; empty where that is known of all.
     """
 
     name: str
@@ -112,6 +113,7 @@ class RunContents:
     gallery: tuple[GalleryImage, ...] = ()
     notes: tuple[str, ...] = ()
     folder: str = ""
+    decided: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,12 @@ def _count(number: int) -> str:
 
 
 def _result(contents: ReportContents) -> str:
-    averages = [
-        (label, average_radius(run.certified))
-        for label, run in zip(run_labels(contents), contents.runs, strict=True)
-        if run.certified
-    ]
-    if not averages:
+    labelled = [pair for pair in zip(run_labels(contents), contents.runs, strict=True) if pair[1].certified]
+    averages = [(label, average_radius(run.certified)) for label, run in labelled if not run.decided]
+    if not labelled:
         return "Nothing is certified yet."
+    if not averages:
+        return "Certified accuracy was decided at the radii of the table, not between them."
     averages.sort(key=lambda pair: pair[1].value, reverse=True)
     label, best = averages[0]
     text = f"{best.value:.3f} in ℓ2, over {best.count} test inputs"

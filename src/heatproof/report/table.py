@@ -15,6 +15,7 @@ from heatproof._check import check_number, message
 from heatproof._intervals import Interval
 from heatproof.errors import InputError
 from heatproof.report.cells import (
+    NOT_DECIDED,
     NOT_MEASURED,
     Cell,
     average_cell,
@@ -161,8 +162,8 @@ def _certified(contents: ReportContents) -> Iterator[_Column]:
     for radius in sorted({check_number("radii", radius, at_least=0) for radius in contents.radii}):
         title = "certified accuracy at ℓ2 radius"
         yield _Column(_CERTIFIED, title, f"{radius:g}", _certified_reader(radius))
+    yield _Column(_CERTIFIED, "", "ACR", _average_reader)
     for name, read in (
-        ("ACR", lambda inputs: average_cell(average_radius(inputs))),
         ("abstentions", lambda inputs: count_cell(abstentions(inputs))),
         ("agreement", lambda inputs: share_cell(agreement(inputs), "no answers")),
     ):
@@ -185,7 +186,16 @@ def _robust_reader(norm: str, radius: float) -> Callable[[RunContents], Cell]:
 
 
 def _certified_reader(radius: float) -> Callable[[RunContents], Cell]:
-    return _reader(lambda inputs: share_cell(certified_accuracy(inputs, radius)))
+    known = _reader(lambda inputs: share_cell(certified_accuracy(inputs, radius)))
+    return lambda run: Cell(NOT_DECIDED) if run.decided and radius not in run.decided else known(run)
+
+
+def _average_reader(run: RunContents) -> Cell:
+    """Return the average radius; decided radii bound it from below."""
+    if not run.certified:
+        return Cell(NOT_MEASURED)
+    cell = average_cell(average_radius(run.certified))
+    return replace(cell, text=f"≥ {cell.text}") if run.decided else cell
 
 
 def _seconds_reader(stage: str) -> Callable[[RunContents], Cell]:

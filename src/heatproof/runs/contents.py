@@ -14,7 +14,8 @@ from torch import nn
 import heatproof
 from heatproof._check import message
 from heatproof._intervals import Interval, proportion
-from heatproof.certification import Certificate, fingerprint, guarantee
+from heatproof.certification import Certificate, CertificationSettings, fingerprint, guarantee
+from heatproof.certification._norms import norm_factor
 from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.report.cells import format_norm
@@ -75,13 +76,15 @@ def collect(
     Errors: `InputError` for no runs or runs on different data.
     """
     check_same_data([folder for folder, _ in runs])
-    radii = sorted({radius for folder, _ in runs for radius in folder.config.certify.radii})
+    found = tuple(_run(folder, model, data) for folder, model in runs)
+    configured = {radius for folder, _ in runs for radius in folder.config.certify.radii}
+    radii = sorted(configured.union(*(run.decided for run in found)))
     return ReportContents(
         title=title,
         data=f"{data.name}: {data.source}",
         class_names=data.class_names,
         radii=tuple(radii),
-        runs=tuple(_run(folder, model, data) for folder, model in runs),
+        runs=found,
         made_by=f"heatproof {heatproof.__version__}",
     )
 
@@ -131,7 +134,15 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         decision_field=_field(model, data) if data.is_planar else None,
         gallery=_gallery(certificates, data) if data.is_image else (),
         notes=(*_attack_notes(attacked), *certification_notes(state.challenge, newest)),
+        decided=_decided(settings) if settings else (),
     )
+
+
+def _decided(settings: CertificationSettings) -> tuple[float, ...]:
+    """Return the ℓ2 radii of a decision (given in another norm, they are what follows from it)."""
+    factor = norm_factor(settings.noise, "l2", settings.dimension) / settings.factor
+    same = settings.norm == "l2"
+    return tuple(radius if same else radius * factor for radius in settings.radii)
 
 
 def _attacked(rows: Sequence[dict[str, Any]]) -> _Attacked | None:
