@@ -323,8 +323,8 @@ import torch, heatproof as hp
 model, x = torch.nn.Linear(2, 2), torch.zeros(3, 2)
 for options in (
     {"noise": "gaussian"}, {"radii": "0.5"}, {"selection_samples": 2.5}, {"alpha": "small"},
-    {"noise_std": "0.5"}, {"seed": 1.5}, {"norm": 2}, {"method": 1}, {"estimation_samples": True}, {"x": None}, {"model": 3},
-    {"index": [0]}, {"radii": [None]}, {"batch_size": "8"}, {"grid_step": "1/255"},
+    {"noise_std": "0.5"}, {"seed": 1.5}, {"norm": 2}, {"method": 1}, {"estimation_samples": True},
+    {"x": None}, {"model": 3}, {"index": [0]}, {"radii": [None]}, {"batch_size": "8"}, {"grid_step": "1/255"},
     {"tolerance": "x", "method": "radius"},
 ):
     values = {"model": model, "x": x, "pilot": False}

@@ -116,7 +116,7 @@ def test_what_a_chain_is_not_certified_with() -> None:
 def test_weights_that_changed_since_need_new_bounds() -> None:
     model = chain((1.0, 1.0), (0.5, 0.5))
     assert certify(model, torch.zeros(1, 2), pilot=False, estimation_samples=8)
-    model.chain.blocks[0].weight.data.mul_(1.5)  # type: ignore[operator, union-attr]
+    model.chain.blocks[0].weight.data.mul_(1.5)  # type: ignore[operator]
     with pytest.raises(InputError, match="computed after the last change of weights"):
         certify(model, torch.zeros(1, 2), pilot=False, estimation_samples=8)
     anew = interior_diffusion(model.chain, (2,))
@@ -125,10 +125,8 @@ def test_weights_that_changed_since_need_new_bounds() -> None:
 
 def test_it_is_another_classifier_than_smoothing_at_the_input() -> None:
     model = CHAINS["mixed"]
-    x, options = (
-        torch.tensor([[0.5, 0.0]]),
-        {"pilot": False, "estimation_samples": 50, "selection_samples": 8},
-    )
+    x = torch.tensor([[0.5, 0.0]])
+    options: dict[str, Any] = {"pilot": False, "estimation_samples": 50, "selection_samples": 8}
     inside = certify(model, x, **options)
     plain = nn.Sequential(*model.chain.blocks, model.chain.head)
     outside = certify(plain, x, noise_std=model.noise.scale, seed=1, **options)

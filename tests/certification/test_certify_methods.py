@@ -77,7 +77,7 @@ def _decided(threshold: Model, **options: Any) -> tuple[int, int, int]:
     )
     claims = [(one.label, one.radius) for one in found]
     pairs = zip(claims, exact, strict=True)
-    false = sum(label == 0 or (label == 1 and radius > reach) for (label, radius), reach in pairs)
+    false = sum(bool(label == 0 or (label == 1 and radius > reach)) for (label, radius), reach in pairs)
     return false, sum(radius > 0 for _, radius in claims), replicates
 
 
