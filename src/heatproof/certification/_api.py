@@ -217,7 +217,7 @@ def _stored(
         got, advice = "inputs with the same index (or content)", "Give each its own index."
         raise InputError(message("index", got, "each input once in a store", advice), name="index")
     with CertificateStore(path) as stored:
-        certification = open_certification(stored, settings, "inputs", keys)
+        certification = open_certification(stored, settings, "inputs", x=x, index=keys)
         done = len(keys) - len(stored.missing(certification))
         progress(done, len(keys), "certify")
         for more, _ in enumerate(

@@ -33,6 +33,9 @@ def best_of(first: Sequence[object], second: Sequence[object]) -> list[CombinedC
     is taken: it abstains. Errors: `InputError` for another classifier, norm, input, the same seed twice, or
     for functions, whose identity cannot be told.
     """
+    for name, given in (("first", first), ("second", second)):
+        if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+            raise InputError(message(name, type(given).__name__, "what certify returns"), name=name)
     if len(first) != len(second):
         raise InputError(message("second", f"{len(second)} certificates", f"{len(first)}"), name="second")
     return [_better(one, two) for one, two in zip(first, second, strict=True)]

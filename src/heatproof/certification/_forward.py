@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,12 +14,11 @@ from heatproof._check import message
 from heatproof._types import Classifier
 from heatproof.certification._adapters import BlackBox
 from heatproof.certification._execution import Execution
-from heatproof.certification._model import AtTimeZero, device_of, evaluating
-from heatproof.errors import InputError, ModelError
+from heatproof.certification._model import device_of, evaluating, module_of, precision_of
+from heatproof.certification._twins import twins_of
+from heatproof.errors import InputError
 
 __all__ = ["Forward", "prepare"]
-
-_OTHER_PRECISIONS = (torch.float64, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +71,7 @@ class Forward:
     def _setting(self) -> Iterator[None]:
         """Evaluate, without gradients, in the precision and with the threads asked for: all per thread."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.no_grad() if self.private else evaluating(_module_of(self.network)))
+            stack.enter_context(torch.no_grad() if self.private else evaluating(module_of(self.network)))
             if self.bfloat16:
                 stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
             if self.threads is not None and self.threads != torch.get_num_threads():
@@ -89,23 +87,24 @@ def prepare(
 
     A module is copied once for each worker; the copies share the parameters with it (with `channels_last`
     they share those of one copy) and have buffers of their own. A function, and a module that cannot be
-    copied, gets one worker whose passes use all threads. A compiled graph is shared by all workers.
+    copied or whose copy still calls the original, gets one worker whose passes use all threads. A compiled
+    graph is shared by all workers.
 
     Cost: none to speak of; with `compile` some ten seconds and 8 rows, on which the compiled network must
     agree with the model. Errors: `InputError` for an execution that the model or its inputs do not allow, or
     that this machine cannot compile; `ModelError` for a model that is computed wrongly when compiled.
     """
-    network = _module_of(model)
+    network = module_of(model)
     _check(model, network, execution, event_shape)
     place = device or device_of(model)
     count = execution.workers or torch.get_num_threads()
-    twins = _twins(model, execution, count)
+    twins = twins_of(model, execution, count, event_shape)
     side_by_side = bool(twins) and count > 1
     first = Forward(
         network=twins[0] if twins else model,
         rows=execution.rows(event_shape, place),
         device=place,
-        dtype=_dtype_of(network),
+        dtype=precision_of(model),
         fixed=execution.fixed_shape,
         bfloat16=execution.precision == "bfloat16",
         channels_last=execution.channels_last,
@@ -117,48 +116,6 @@ def prepare(
 
         return (compiled(first, event_shape),) * count
     return tuple(replace(first, network=twin) for twin in twins) or (first,)
-
-
-def _module_of(model: Classifier) -> Classifier:
-    return model.network if isinstance(model, AtTimeZero) else model
-
-
-def _dtype_of(network: Classifier) -> torch.dtype:
-    """Return the other precision of the first floating-point parameter, or float32."""
-    kinds = (p.dtype for p in network.parameters()) if isinstance(network, nn.Module) else iter(())
-    first = next((kind for kind in kinds if kind.is_floating_point), torch.float32)
-    return first if first in _OTHER_PRECISIONS else torch.float32
-
-
-def _twins(model: Classifier, execution: Execution, count: int) -> list[Classifier]:
-    """Return private copies in evaluation mode (one is enough to compile), or none for a function."""
-    first = _twin(model, share=not execution.channels_last)
-    if first is None:
-        if execution.channels_last or execution.compile:
-            advice = "Leave channels_last and compile off for it."
-            got = f"a {type(model).__name__} that copy.deepcopy cannot copy"
-            raise ModelError(message("model", got, "a module that can be copied", advice), name="model")
-        return []
-    module = _module_of(first)
-    if execution.channels_last and isinstance(module, nn.Module):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    others = (_twin(first, share=True) for _ in range(1, 1 if execution.compile else count))
-    return [first, *(twin for twin in others if twin is not None)]
-
-
-def _twin(model: Classifier, *, share: bool) -> Classifier | None:
-    """Return a copy in evaluation mode, with the very parameters of the model where they are shared."""
-    network = _module_of(model)
-    if not isinstance(network, nn.Module):
-        return None
-    known: dict[int, object] = {id(value): value for value in network.parameters()} if share else {}
-    try:
-        twin = copy.deepcopy(network, known)
-    except Exception:  # noqa: BLE001 - whatever a user's module raises, it is then run as it is
-        return None
-    for module in twin.modules():
-        module.training = False
-    return AtTimeZero(twin) if isinstance(model, AtTimeZero) else twin
 
 
 def _check(model: Classifier, network: Classifier, execution: Execution, event_shape: torch.Size) -> None:
@@ -174,8 +131,8 @@ def _check(model: Classifier, network: Classifier, execution: Execution, event_s
             message("channels_last", got, "false, but for images (C, H, W)"), name="channels_last"
         )
     if execution.precision == "bfloat16" and (
-        isinstance(model, BlackBox) or _dtype_of(network) != torch.float32
+        isinstance(model, BlackBox) or precision_of(model) != torch.float32
     ):
-        got = f"'bfloat16' for {kind if not module else f'a model in {_dtype_of(network)}'}"
+        got = f"'bfloat16' for {kind if not module else f'a model in {precision_of(model)}'}"
         text = message("precision", got, "'own'", "It is for modules and functions in float32.")
         raise InputError(text, name="precision")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,17 +20,26 @@ from heatproof.errors import HeatproofError, ModelError
 __all__ = [
     "AtTimeZero",
     "asked",
+    "changed_meanwhile",
     "check_rows",
     "checked_logits",
     "device_of",
     "evaluating",
     "fingerprint",
+    "module_of",
     "not_finite",
     "one_pass_labels",
+    "plain_attributes",
+    "precision_of",
+    "unchanged_attributes",
+    "written",
 ]
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
-_RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
+_RAW = (
+    *(RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError),
+    *(AssertionError, OSError, NameError, ImportError),
+)
 _TOLERANCE = 1e-3
 _TENSOR_FLOAT = 2.0**-10
 _OTHER_PRECISIONS = {torch.float64, torch.float16, torch.bfloat16}
@@ -48,23 +57,35 @@ class AtTimeZero:
 
 
 @contextlib.contextmanager
-def evaluating(model: Classifier) -> Iterator[None]:
-    """Put every submodule in evaluation mode, without gradients, and restore each flag afterwards."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+def evaluating(model: Classifier, *, training: bool = False) -> Iterator[None]:
+    """Put every submodule in evaluation mode, without gradients, and restore each flag afterwards.
+
+    A module with a `train` of its own (one that merges weights, say) is told by it, there and back. With
+    `training` they are put in training mode instead.
+    """
+    network = module_of(model)
+    modules = list(network.modules()) if isinstance(network, nn.Module) else []
     flags = [module.training for module in modules]
-    for module in modules:
-        module.training = False
+    _switch(modules, [training] * len(modules))
     try:
         with torch.no_grad():
             yield
     finally:
-        for module, flag in zip(modules, flags, strict=True):
-            module.training = flag
+        _switch(modules, flags)
+
+
+def _switch(modules: list[nn.Module], flags: list[bool]) -> None:
+    """Set each module's flag; modules with a `train` of their own are called, the outer ones first."""
+    for module, flag in zip(modules, flags, strict=True):
+        if type(module).train is not nn.Module.train and module.training is not flag:
+            module.train(flag)
+    for module, flag in zip(modules, flags, strict=True):
+        module.training = flag
 
 
 def device_of(model: Classifier) -> torch.device:
     """Return the device of the model's first parameter or buffer; the CPU where it has none."""
-    network = _network(model)
+    network = module_of(model)
     if isinstance(network, nn.Module):
         for tensor in (*network.parameters(), *network.buffers()):
             return tensor.device
@@ -76,15 +97,17 @@ def fingerprint(model: Classifier) -> str:
 
     An `identity` that a black box was given stands for it.
 
-    Names, types, shapes and values of parameters and buffers; the class of every submodule and what it prints
-    of its settings (a slope, a stride). Code that changes under the same class name is not seen.
+    Names, types, shapes and values of parameters and buffers; the class of every submodule, what it prints of
+    its settings (a slope, a stride), and its plain attributes: numbers, words, truth values and tuples of
+    them whose names have no leading underscore, in evaluation mode. Code that changes under the same class
+    name, and other attributes (tensors, lists, functions) are not seen.
     """
     if not isinstance(model, nn.Module):
         return str(getattr(model, "identity", ""))
     digest = hashlib.sha256()
-    for name, module in model.named_modules(remove_duplicate=False):
-        kind = f"{type(module).__module__}.{type(module).__qualname__}"
-        digest.update(f"{name}={kind}({_ADDRESS.sub('', module.extra_repr())});".encode())
+    with evaluating(model):
+        for name, module in model.named_modules(remove_duplicate=False):
+            digest.update(f"{name}={_structure(module)};".encode())
     parameters = model.named_parameters(remove_duplicate=False)
     buffers = model.named_buffers(remove_duplicate=False)  # also those that a state_dict leaves out
     for name, tensor in sorted([*parameters, *buffers], key=lambda pair: pair[0]):
@@ -92,6 +115,64 @@ def fingerprint(model: Classifier) -> str:
         digest.update(f"{name}:{values.dtype}:{tuple(values.shape)};".encode())
         digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _structure(module: nn.Module) -> str:
+    """Return class, printed settings and plain attributes of one module."""
+    kind = f"{type(module).__module__}.{type(module).__qualname__}"
+    return f"{kind}({_ADDRESS.sub('', module.extra_repr())}){sorted(plain_attributes(module).items())!r}"
+
+
+def plain_attributes(module: nn.Module) -> dict[str, object]:
+    """Return the attributes that count as settings of a module."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name != "training" and _is_plain(value)
+    }
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+@contextlib.contextmanager
+def unchanged_attributes(model: Classifier) -> Iterator[None]:
+    """Refuse a model that changes itself while it answers. Errors: `ModelError` that names what changes."""
+    network = module_of(model)
+    modules = dict(network.named_modules()) if isinstance(network, nn.Module) else {}
+    before = {name: plain_attributes(module) for name, module in modules.items()}
+    writes = written([model])
+    yield
+    if written([model]) != writes:
+        got = "a model that writes to its weights or buffers as it answers"
+        raise ModelError(
+            message("model", got, "a fixed function", "Put it in evaluation mode."), name="model"
+        )
+    for name, module in modules.items():
+        now = plain_attributes(module)
+        changed = sorted(word for word in {*now, *before[name]} if now.get(word) != before[name].get(word))
+        if changed:
+            place = ".".join(part for part in (name, changed[0]) if part)
+            got = f"a model that changes its attribute {place!r} as it answers"
+            advice = "What it only notes down should have a leading underscore in its name."
+            raise ModelError(message("model", got, "a fixed function", advice), name="model")
+
+
+def written(models: Iterable[Classifier]) -> tuple[int, ...]:
+    """Return how often each weight and buffer has been written to in place, as PyTorch counts."""
+    networks = [network for network in map(module_of, models) if isinstance(network, nn.Module)]
+    tensors = (value for network in networks for value in (*network.parameters(), *network.buffers()))
+    return tuple(value._version for value in tensors if not value.is_inference())  # noqa: SLF001
+
+
+def changed_meanwhile() -> ModelError:
+    """Return the error for a model that is no longer the one whose certificates were begun."""
+    got = "weights, buffers or settings that changed while it was being certified"
+    advice = "What was given out before may be of either: certify again, and train only afterwards."
+    return ModelError(message("model", got, "one and the same model to the end", advice), name="model")
 
 
 def one_pass_labels(
@@ -125,7 +206,7 @@ def checked_logits(
 def asked(model: Classifier, x: Tensor, device: torch.device, classes: int | None) -> Tensor:
     """Return the logits in the precision that the model gives them in; all is checked but finiteness."""
     try:
-        logits = model(x.to(device, torch.float32).to(_precision_of(model)))
+        logits = model(x.to(device, torch.float32).to(precision_of(model)))
     except _RAW as error:
         if isinstance(error, HeatproofError | torch.OutOfMemoryError):
             raise
@@ -133,13 +214,14 @@ def asked(model: Classifier, x: Tensor, device: torch.device, classes: int | Non
     return _checked(logits, len(x), classes)
 
 
-def _network(model: Classifier) -> Classifier:
+def module_of(model: Classifier) -> Classifier:
+    """Return the network of a classifier at one time, or the classifier itself."""
     return model.network if isinstance(model, AtTimeZero) else model
 
 
-def _precision_of(model: Classifier) -> torch.dtype:
+def precision_of(model: Classifier) -> torch.dtype:
     """Return float64, float16 or bfloat16 where the first floating parameter is of it, else float32."""
-    network = _network(model)
+    network = module_of(model)
     kinds = (p.dtype for p in network.parameters()) if isinstance(network, nn.Module) else iter(())
     first = next((kind for kind in kinds if kind.is_floating_point), torch.float32)
     return first if first in _OTHER_PRECISIONS else torch.float32
@@ -147,7 +229,7 @@ def _precision_of(model: Classifier) -> torch.dtype:
 
 def _failed(model: Classifier, x: Tensor, error: Exception) -> ModelError:
     first = (str(error).strip().splitlines() or [""])[0]
-    kind = str(_precision_of(model)).removeprefix("torch.")
+    kind = str(precision_of(model)).removeprefix("torch.")
     got = f"{type(error).__name__} ({first}) for {kind} inputs of shape {tuple(x.shape)}"
     advice = "Check that shape and dtype of inputs and model agree, and that it takes a single row."
     return ModelError(message("model", got, "a callable (batch, *event) -> (batch, K)", advice), name="model")
@@ -213,7 +295,7 @@ def _because(module: str) -> str:
 
 
 def _tolerance(model: Classifier, logits: Tensor) -> float:
-    steps = [torch.finfo(logits.dtype).eps, torch.finfo(_precision_of(model)).eps]
+    steps = [torch.finfo(logits.dtype).eps, torch.finfo(precision_of(model)).eps]
     if logits.device.type == "cuda":
         steps.append(_TENSOR_FLOAT)
     return max(_TOLERANCE, 8 * max(steps))

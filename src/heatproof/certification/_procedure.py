@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from heatproof._check import check_choice, check_number, check_whole, message
+from heatproof._check import check_choice, check_number, message
 from heatproof.certification._norms import norm_factor
 from heatproof.errors import InputError
 from heatproof.noise import Noise
+from heatproof.statistics import check_draws
 from heatproof.statistics import selection_samples as selection_samples_for
 
 __all__ = ["METHODS", "procedure"]
@@ -54,7 +55,9 @@ def procedure(
     if method != "decision" and wanted:
         advice = "Other methods find the radius themselves: leave radii out."
         raise InputError(message("method", f"{method!r} with radii", "'decision'", advice), name="radii")
-    samples = _SAMPLES[method] if estimation_samples is None else estimation_samples
+    samples = check_draws(
+        "estimation_samples", _SAMPLES[method] if estimation_samples is None else estimation_samples
+    )
     norm = norm or ("l2" if noise.norm == "mahalanobis" else noise.norm)
     if selection_samples is None:
         selection_samples = _SELECTION.get(method, 0)
@@ -70,8 +73,8 @@ def procedure(
         "alpha": alpha,
         "alpha_scope": alpha_scope,
         "inputs": inputs if alpha_scope == "table" else None,
-        "estimation_samples": check_whole("estimation_samples", samples),
-        "selection_samples": check_whole("selection_samples", selection_samples),
+        "estimation_samples": samples,
+        "selection_samples": check_draws("selection_samples", selection_samples),
         "tolerance": tolerance,
         "price": price,
         "vote": vote,

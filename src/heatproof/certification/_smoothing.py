@@ -16,6 +16,7 @@ from heatproof.certification._draws import Drawing
 from heatproof.certification._execution import Execution
 from heatproof.certification._forward import Forward, prepare
 from heatproof.certification._model import (
+    changed_meanwhile,
     check_rows,
     checked_logits,
     device_of,
@@ -23,12 +24,14 @@ from heatproof.certification._model import (
     fingerprint,
     not_finite,
     one_pass_labels,
+    unchanged_attributes,
+    written,
 )
 from heatproof.certification._sampling import Sampler
 from heatproof.certification._schedule import Sampled, Schedule
 from heatproof.certification._under_noise import UnderNoise, noisy_copies, pilot_rows, under_noise
 from heatproof.certification._votes import Voter, score_edges
-from heatproof.noise import Lattice
+from heatproof.noise import InteriorDiffusion, Lattice
 from heatproof.noise.keyed import Stage, Stream, content_key, generator
 from heatproof.statistics import State, StoppingRule
 
@@ -54,7 +57,11 @@ class Smoothing:
     def tried(self, x: Float[Tensor, "batch *event"]) -> dict[str, Any]:
         """Return the settings that model and inputs fix, after a trial of the model on a few noisy rows."""
         self.noise.check_event(x.shape[1:])
-        with evaluating(self.model):
+        check_noise = getattr(self.model, "check_noise", None)
+        if check_noise is not None and isinstance(self.noise, InteriorDiffusion):
+            check_noise(self.noise)  # its Lipschitz bounds, with the weights of now
+        identity = fingerprint(self.model)
+        with evaluating(self.model), unchanged_attributes(self.model):
             _, classes = one_pass_labels(self._base, x[:1].detach(), 1)
             check_rows(self._base, self.probes(x[0].detach()), classes)
         return {
@@ -66,7 +73,7 @@ class Smoothing:
             "dimension": x[0].numel(),
             "classes": classes,
             "precision": self.execution.precision,
-            "model_fingerprint": fingerprint(self.model),
+            "model_fingerprint": identity,
         }
 
     def rounding(self, x: Float[Tensor, "batch *event"]) -> Float64[Tensor, " batch"]:
@@ -101,7 +108,7 @@ class Smoothing:
         soft: bool = False,
     ) -> tuple[State, Iterator[Sampled]]:
         """Return the state of the rule, which goes on changing, and the inputs as they are finished."""
-        inputs = x.detach()
+        inputs = x.detach().clone()  # the caller may write into hers meanwhile
         edges = torch.from_numpy(score_edges()) if soft else None
         bins = None if edges is None else len(edges)
         schedule = Schedule(rule, len(x), selection_samples, classes, bins=bins)
@@ -125,12 +132,17 @@ class Smoothing:
             width=max(classes, bins or 0),
             failed=lambda: not_finite(forwards[0].rows, classes),
         )
-        return schedule.state, self._guarded(sampler.run(schedule))
+        return schedule.state, self._guarded(sampler.run(schedule), forwards)
 
-    def _guarded(self, stream: Iterator[Sampled]) -> Iterator[Sampled]:
+    def _guarded(self, stream: Iterator[Sampled], forwards: tuple[Forward, ...]) -> Iterator[Sampled]:
+        """Yield what is finished, as long as the model is the one that the sampling began with."""
+        networks = [self.model, *(forward.network for forward in forwards)]
+        identity, writes = fingerprint(self.model), written(networks)
         while True:
             with evaluating(self.model):  # flags are restored between inputs: the caller may stop here
                 one = next(stream, None)
+            if written(networks) != writes or (one is None and fingerprint(self.model) != identity):
+                raise changed_meanwhile()
             if one is None:
                 return
             yield one

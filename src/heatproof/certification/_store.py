@@ -57,7 +57,8 @@ CREATE TABLE IF NOT EXISTS certificates (
 class Certification:
     """One set of settings applied to one list of inputs: `split` and the inputs' indices, in order.
 
-    `boundaries` is the stopping table that it was begun with (empty for fixed n).
+    `boundaries` is the stopping table that it was begun with (empty for fixed n), `digest` a SHA-256 of the
+    contents of the inputs.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Certification:
     index: tuple[int, ...]
     seconds: float
     boundaries: tuple[dict[str, Any], ...] = ()
+    digest: str = ""
 
 
 class CertificateStore:
@@ -109,17 +111,20 @@ class CertificateStore:
         split: str,
         index: tuple[int, ...],
         *,
+        digest: str = "",
         boundaries: Sequence[Mapping[str, object]] = (),
         beside: bool = False,
     ) -> Certification:
         """Return the certification of these settings and inputs, made if it is not there yet.
 
-        `boundaries` are the stopping boundaries of its radii, kept for the checker. Errors: `InputError` if
-        another certification of these inputs is unfinished, which says what differs; with `beside` the new
-        one is begun all the same.
+        `digest` says what the inputs contain, `boundaries` are the stopping boundaries of its radii, kept for
+        the checker. Errors: `InputError` if another certification of these inputs is unfinished, which says
+        what differs (with `beside` the new one is begun all the same), or one with these settings had other
+        inputs at the same indices.
         """
         text = json.dumps(settings.to_mapping(), sort_keys=True)
-        plan = json.dumps({"split": split, "index": list(index)})
+        plan = json.dumps({"split": split, "index": list(index), "digest": digest})
+        self._refuse_other_contents(settings, split, index, digest)
         row = self._rows("SELECT id FROM certifications WHERE settings = ? AND plan = ?", (text, plan))
         if not row:
             if not beside:
@@ -142,6 +147,16 @@ class CertificateStore:
                 allowed = f"what certification {one.id} began with ({done} of {len(one.index)} inputs done)"
                 advice = "Repeat its settings to go on, or begin another one beside it (--beside)."
                 raise InputError(message("certification", got, allowed, advice), name="settings")
+
+    def _refuse_other_contents(
+        self, settings: CertificationSettings, split: str, index: tuple[int, ...], digest: str
+    ) -> None:
+        """Raise if these indices stood for other inputs."""
+        for one in self.certifications():
+            if (one.settings, one.split, one.index) == (settings, split, index) and one.digest != digest:
+                got = f"other inputs at the indices of certification {one.id}"
+                advice = "Give other inputs other indices, or use another store."
+                raise InputError(message("x", got, "the inputs that it began with", advice), name="x")
 
     def certifications(self) -> list[Certification]:
         """Return all certifications, oldest first."""
@@ -218,6 +233,7 @@ class CertificateStore:
             tuple(planned["index"]),
             seconds,
             tuple(json.loads(boundaries)),
+            planned.get("digest", ""),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 
@@ -14,20 +15,31 @@ from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._smoothed import SmoothedPredictor
 from heatproof.certification._store import CertificateStore, Certification
 
-__all__ = ["certify_stored", "open_certification"]
+__all__ = ["certify_stored", "inputs_digest", "open_certification"]
 
 
 def open_certification(
     store: CertificateStore,
     settings: CertificationSettings,
     split: str,
-    index: Tensor,
     *,
+    x: Tensor,
+    index: Tensor,
     beside: bool = False,
 ) -> Certification:
     """Return the certification of these settings and inputs, begun or found again. Errors: the store's."""
     table = stopping_table(rule_of(settings))
-    return store.open(settings, split, tuple(index.tolist()), boundaries=table, beside=beside)
+    return store.open(
+        settings, split, tuple(index.tolist()), digest=inputs_digest(x), boundaries=table, beside=beside
+    )
+
+
+def inputs_digest(x: Tensor) -> str:
+    """Return a SHA-256 of shape and values of the inputs, as float64."""
+    digest = hashlib.sha256(f"{tuple(x.shape)}".encode())
+    for row in x.detach().cpu():
+        digest.update(row.double().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def certify_stored(

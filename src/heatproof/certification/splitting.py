@@ -161,6 +161,7 @@ class _Split:
         period = _whole("half_width", 2 * half_width / step, half_width, step / 2, least=1)
         limits = (-4 * _LARGEST_CODE, 4 * _LARGEST_CODE)
         if input_range is not None:
+            input_range = _ends(input_range, _LARGEST_CODE * step)
             low, high = (_whole("input_range", end / step, end, step) for end in input_range)
             limits = (2 * low, 2 * high)
         draw = generator(seed, 0, Stage.ESTIMATION)
@@ -247,6 +248,14 @@ def _record(counts: list[int], target: int | None, split: _Split, identity: str)
 
 def _targets(y: Tensor, count: int, classes: int) -> list[int | None]:
     return list(check_labels("y", y, count=count, classes=classes).tolist())
+
+
+def _ends(given: object, largest: float) -> tuple[float, float]:
+    """Return the two ends of a range of inputs, the lower one first."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(message("input_range", repr(given), "(low, high), or None"), name="input_range")
+    low = check_number("input_range", given[0], at_least=-largest)
+    return low, check_number("input_range", given[1], above=low, at_most=largest)
 
 
 def _whole(name: str, ratio: float, value: float, step: float, least: int | None = None) -> int:

@@ -62,7 +62,9 @@ def certify_run(
     )
     full = predictor.settings(chosen.x, **settings.procedure(predictor.noise, data.dimension, len(chosen.y)))
     with folder.lock(), CertificateStore(folder.certificates) as store:
-        certification = open_certification(store, full, settings.split, chosen.index, beside=beside)
+        certification = open_certification(
+            store, full, settings.split, x=chosen.x, index=chosen.index, beside=beside
+        )
         earlier = store.stored(certification)
         if len(earlier) < len(chosen.y):
             predictor.try_under_noise(chosen.x, chosen.y, chosen.index)

@@ -32,8 +32,9 @@ _Row = dict[str, Any]
 class Redraw:
     """Draws `count` inputs of each certification again: spread over it, or with the seed `fresh` at random.
 
-    Every input gets as many draws as it got then, whatever the method: a vote that falls differently in
-    another batch must not change where it stops.
+    With the same noise the stored stopping table is followed again, look by look: it must stop where it
+    stopped. (A vote at a tie that falls differently in another batch can, rarely, move that; repeat with
+    other inputs.) With new noise every input gets as many draws as it got then.
     """
 
     model: nn.Module
@@ -47,6 +48,7 @@ class Redraw:
         where: str,
         rows: list[_Row],
         inputs: Callable[[list[_Row]], Tensor],
+        table: list[dict[str, Any]],
     ) -> tuple[int, list[str]]:
         """Return how many rows were drawn again, and what speaks against the stored ones."""
         chosen = self._choose([row for row in rows if _adds_up(row, settings)])
@@ -55,7 +57,7 @@ class Redraw:
             try:
                 faults += [
                     f"{where}, input {row['input']}: {text}"
-                    for text in self._row(settings, row, inputs([row]))
+                    for text in self._row(settings, row, inputs([row]), table)
                 ]
             except InputError as error:
                 return done, [*faults, f"{where}: cannot be drawn again ({error})"]
@@ -68,11 +70,19 @@ class Redraw:
         generator = np.random.default_rng(check_whole("fresh", self.fresh, at_least=0))
         return [rows[place] for place in sorted(generator.choice(len(rows), count, replace=False))]
 
-    def _row(self, settings: CertificationSettings, row: _Row, x: Tensor) -> list[str]:
+    def _row(
+        self, settings: CertificationSettings, row: _Row, x: Tensor, table: list[dict[str, Any]]
+    ) -> list[str]:
         total = sum(json.loads(row["estimation_counts"]))
         if self.fresh is not None:
             return self._consistent(settings, row, x, max(total, _LEAST_FRESH))
-        found = self._draw(settings, row, x, total, settings.seed)
+        found = self._draw(settings, row, x, table)
+        drawn = sum(found.estimation_counts)
+        if drawn != total:
+            return [f"stopped after {total} draws, drawn again it stops after {drawn}"]
+        certified = [one["certified"] for one in json.loads(row["looks"])]
+        if certified != [look.certified for look in found.looks]:
+            return [f"radii are stored as certified {certified}, drawn again they are not the same"]
         return [
             f"{stage} counts are stored as {row[f'{stage}_counts']}, drawn again {list(counts)}"
             for stage, counts in (
@@ -86,8 +96,10 @@ class Redraw:
         """Say whether new draws refute the stored p_lower of an answered input."""
         if row["abstained"] or settings.vote == "soft":
             return []
-        seed = settings.seed + 1 + int(self.fresh or 0)
-        found = self._draw(settings, row, x, samples, seed)
+        plain = {"method": "fixed", "radii": (), "tolerance": None, "price": 0.0}
+        plain |= {"estimation_samples": samples, "seed": settings.seed + 1 + int(self.fresh or 0)}
+        asked = CertificationSettings.from_mapping({**settings.to_mapping(), **plain})
+        found = self._draw(asked, row, x, None)
         votes = found.estimation_counts[row["candidate"]]
         highest = upper_bound(votes, samples, _LEVEL)
         if highest >= row["p_lower"]:
@@ -96,25 +108,18 @@ class Redraw:
         return [f"p_lower is stored as {row['p_lower']!r}, {new}"]
 
     def _draw(
-        self, settings: CertificationSettings, row: _Row, x: Tensor, samples: int, seed: int
+        self, settings: CertificationSettings, row: _Row, x: Tensor, table: list[dict[str, Any]] | None
     ) -> Certificate:
         predictor = SmoothedPredictor(
             self.model,
             noise=settings.noise,
             classifier=settings.classifier,
             grid_step=self.data.grid_step,
-            seed=seed,
+            seed=settings.seed,
             execution=Execution(precision=settings.precision),
         )
-        plain = {
-            "method": "fixed",
-            "radii": (),
-            "tolerance": None,
-            "estimation_samples": samples,
-            "seed": seed,
-        }
-        asked = CertificationSettings.from_mapping({**settings.to_mapping(), **plain})
-        return next(predictor.certify(x, asked, index=torch.tensor([int(row["input"])])))
+        index = torch.tensor([int(row["input"])])
+        return next(predictor.certify(x, settings, index=index, table=table))
 
 
 def _adds_up(row: _Row, settings: CertificationSettings) -> bool:

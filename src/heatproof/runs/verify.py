@@ -19,9 +19,11 @@ from heatproof.certification import (
     fingerprint,
 )
 from heatproof.certification._model import checked_logits, device_of, evaluating
+from heatproof.certification._rules import rule_of, stopping_table
+from heatproof.certification._stored import inputs_digest
 from heatproof.certification._verify import UNREADABLE, read_store, verify_rows
 from heatproof.data import DataSet, Split
-from heatproof.errors import HeatproofError
+from heatproof.errors import HeatproofError, InputError
 from heatproof.noise import Lattice
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.redraw import Redraw
@@ -34,7 +36,7 @@ _TIE = 1e-4
 
 @dataclass(frozen=True)
 class _Certified:
-    """One certification: its readable settings, its rows, and the split row of each known input."""
+    """One certification: its readable settings, rows and stopping table, and the split row of each input."""
 
     where: str
     settings: CertificationSettings
@@ -42,6 +44,13 @@ class _Certified:
     rows: list[dict[str, Any]]
     split: Split
     places: dict[int, int]
+    table: list[dict[str, Any]]
+    digest: str
+
+    @property
+    def planned(self) -> Tensor:
+        """All planned inputs x, in order."""
+        return self.split.x[[self.places[index] for index in self.plan]]
 
     def inputs(self, rows: list[dict[str, Any]]) -> Tensor:
         """Return the inputs x of some rows."""
@@ -53,15 +62,15 @@ def verify_run(
 ) -> Verification:
     """Check every stored certificate against itself, the data and the network; draw some noise again.
 
-    All rows: what `verify_store` recomputes, with the fingerprint of the weights; dimension, classes and
-    grid_step against the data; each planned input against its split; target against the label; rounding,
-    recomputed from x; one_pass against a forward pass (another class only within 10⁻⁴ of the top logit);
-    noise_std of an equation against the objective. `redraw` inputs of each certification, spread over it,
-    are sampled again with the same seed; each count may differ by 2 votes or 0.1 % of n, where that is more,
-    as ties of floating point fall differently in other batches. With `fresh`, a seed, the inputs are a random
-    choice and get new noise instead: an answered certificate is a mismatch if its p_lower is refuted at level
-    10⁻⁶ (a false one, which alpha allows, may rightly be). Where the model is another, nothing is compared
-    with it.
+    All rows: what `verify_store` recomputes, with the fingerprint of the model; the stopping table against
+    that of the settings; the inputs against their digest; dimension, classes and grid_step against the data;
+    each planned input against its split; target against the label; rounding, recomputed from x; one_pass
+    against a forward pass (another class only within 10⁻⁴ of the top logit); noise_std of an equation
+    against the objective. `redraw` inputs of each certification, spread over it, are sampled again with the
+    same seed; each count may differ by 2 votes or 0.1 % of n, where that is more, as ties of floating point
+    fall differently in other batches. With `fresh`, a seed, the inputs are a random choice and get new noise
+    instead: an answered certificate is a mismatch if its p_lower is refuted at level 10⁻⁶ (a false one,
+    which alpha allows, may rightly be). Where the model is another, nothing is compared with it.
 
     Not checked: counts that were not drawn again, and whether inputs are missing that were cut out together
     with their place in the plan. Cost: a forward pass an input, and n + n₀ of them an input drawn again.
@@ -81,11 +90,12 @@ def verify_run(
             mismatches.append(f"certification {one['id']}: not settings and plan of this data ({text})")
             continue
         mismatches += _against_run(certified, folder, model, data)
+        mismatches += _against_rule(certified)
         mismatches += _against_data(certified)
         if certified.settings.model_fingerprint == weights:
             mismatches += _against_network(certified, model)
             drawn, faults = again.check(
-                certified.settings, certified.where, _known(certified), certified.inputs
+                certified.settings, certified.where, _known(certified), certified.inputs, certified.table
             )
             mismatches += faults
             redrawn += drawn
@@ -99,7 +109,9 @@ def _read(one: dict[str, Any], rows: list[dict[str, Any]], data: DataSet) -> _Ce
         raise ValueError(f"split {plan['split']!r}")
     split: Split = getattr(data, plan["split"])
     places = {int(index): place for place, index in enumerate(split.index)}
-    return _Certified(f"certification {one['id']}", settings, list(plan["index"]), rows, split, places)
+    table = json.loads(one["boundaries"])
+    where, index = f"certification {one['id']}", list(plan["index"])
+    return _Certified(where, settings, index, rows, split, places, table, plan["digest"])
 
 
 def _known(certified: _Certified) -> list[dict[str, Any]]:
@@ -120,6 +132,8 @@ def _against_run(certified: _Certified, folder: RunFolder, model: nn.Module, dat
     absent = [index for index in certified.plan if index not in certified.places]
     if absent:
         yield f"{where}: {len(absent)} planned inputs are not in their split, the first is {absent[0]!r}"
+    elif inputs_digest(certified.planned) != certified.digest:
+        yield f"{where}: the inputs are not those that it was made of (their digests differ)"
     if settings.classifier != "equation":
         return
     if not getattr(model, "time_conditioned", False):
@@ -128,6 +142,17 @@ def _against_run(certified: _Certified, folder: RunFolder, model: nn.Module, dat
     found = getattr(settings.noise, "noise_std", math.nan)
     if own is not None and not math.isclose(found, own, rel_tol=1e-6):
         yield f"{where}: noise_std is {found!r}, that of the equation is {own!r}"
+
+
+def _against_rule(certified: _Certified) -> Iterator[str]:
+    """Yield a stopping table that is not the one of these settings: it must be fixed before the draws."""
+    try:
+        own = stopping_table(rule_of(certified.settings))
+    except InputError as error:
+        yield f"{certified.where}: settings that cannot be certified with ({error})"
+        return
+    if own != certified.table:
+        yield f"{certified.where}: the stopping boundaries are not those of its settings"
 
 
 def _against_data(certified: _Certified) -> Iterator[str]:
