@@ -33,7 +33,8 @@ class BlackBox:
     `identity` names the function and its version, for stores: they tell two black boxes apart by it alone.
 
     Cost: one call of the function and two copies of the batch. Errors: `ModelError`, in one line, for an
-    answer that is neither, of another length, with NaN or infinite scores, or with a label outside.
+    answer that is neither, of another length, with NaN or infinite scores, or with a label outside, and for
+    a function that fails: it names the exception.
     Example: `BlackBox(forest.predict_proba)`, `BlackBox(rules, classes=3)`.
     """
 
@@ -53,11 +54,23 @@ class BlackBox:
         return f"BlackBox({name}, classes={self.classes})"
 
     def __call__(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch classes"]:
-        """Return logits (B, K). Errors: those of the class, and whatever the function raises."""
+        """Return logits (B, K). Errors: those of the class."""
         given = np.array(x.detach().to("cpu", torch.float32).numpy())  # its own: it may write into it
-        answer = _as_array(self.function(given), len(x))
+        answer = _as_array(self._ask(given), len(x))
         logits = self._one_hot(answer) if answer.ndim == 1 else self._scores(answer)
         return torch.from_numpy(logits).to(x.device)
+
+    def _ask(self, given: np.ndarray) -> object:
+        """Return what the function answers."""
+        try:
+            return self.function(given)
+        except HeatproofError:
+            raise
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [""])[0]
+            got = f"{type(error).__name__} ({first}) for float32 inputs of shape {given.shape}"
+            allowed = "a function of an array (B, *event) that answers for every row"
+            raise ModelError(message("function", got, allowed), name="model") from error
 
     def _one_hot(self, labels: np.ndarray) -> np.ndarray:
         if self.classes is None:

@@ -19,7 +19,8 @@ def norm_names(noise: Noise, dimension: int) -> tuple[str, ...]:
     The figures that a certificate lists may be more: "volume", a measure of the certified set, is no norm, and
     nothing is promised of the points closer than it.
     """
-    return tuple(name for name in noise.radii(1.0, dimension) if name == noise.norm or _power(name) is not None)
+    listed = noise.radii(1.0, dimension)
+    return tuple(name for name in listed if name == noise.norm or _power(name) is not None)
 
 
 def norm_factor(noise: Noise, norm: str, dimension: int) -> float:

@@ -18,9 +18,17 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
-from heatproof._check import check_inputs, check_labels, check_number, message
+from heatproof._check import check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
-from heatproof.certification._model import check_rows, checked_logits, device_of, evaluating, fingerprint
+from heatproof.certification._model import (
+    asked,
+    check_rows,
+    device_of,
+    evaluating,
+    fingerprint,
+    not_finite,
+    precision_of,
+)
 from heatproof.errors import InputError, LipschitzError
 from heatproof.lipschitz import Bound, lipschitz_bound, product, split_head
 from heatproof.noise.keyed import content_key
@@ -36,10 +44,11 @@ _DOWN = 1 - 2.0**-50
 class MarginCertificate:
     """The network without noise answers `label` at every point closer than `radius` (ℓ2) to this input.
 
-    No statement about the network with noise, whatever its kind. In real arithmetic: the rounding of the
-    network's own operations is not counted. `margin` is z_A − z_B, `lipschitz` the Λ that was used and `how`
-    where it comes from; `vouched` says that the caller gave it, unproved. `correct` is None without a target.
-    `index` is a hash of the input.
+    No statement about the network with noise, whatever its kind. In real arithmetic, but for the last step:
+    `margin` is z_A − z_B less half a unit in the last place of either, in the precision that the network
+    computes in, and at least 0; the rounding of its operations before is not counted. `lipschitz` is the Λ
+    that was used and `how` where it comes from; `vouched` says that the caller gave it, unproved. `correct`
+    is None without a target. `index` is a hash of the input.
     """
 
     index: int
@@ -74,8 +83,10 @@ def certify_margin(
     `radius` to the input. It is deterministic: there is no alpha. It says nothing of smoothed classifiers.
 
     Args:
-        model: (B, *event) → (B, K) logits; an `nn.Module` unless `lipschitz` is given.
-        x: inputs (B, *event), floating point, in the model's own units.
+        model: (B, *event) → (B, K) logits; an `nn.Module` unless `lipschitz` is given. It is asked in its own
+            precision, that of its first floating-point parameter; without one, and a function, in float32.
+        x: inputs (B, *event), floating point, in the model's own units. Where they are finer than the
+            model's precision it sees them rounded, and the radius is less by the distance.
         y: true labels (B,), if `correct` is wanted.
         lipschitz: Λ of the logits in ℓ2, a number > 0 that you vouch for; by default it is proved
             (`heatproof.lipschitz.lipschitz_bound`), and the last dense layer is used pair by pair.
@@ -85,16 +96,19 @@ def certify_margin(
     Errors: `LipschitzError` that names the module without a proved bound; `ModelError`, `InputError`.
     """
     check_inputs("x", x)
+    check_whole("batch_size", batch_size)
     if y is not None:
         check_labels("y", y, count=len(x))
     with evaluating(model):
         slopes = _slopes(model, tuple(x.shape[1:]), lipschitz)
-        device = device_of(model)
-        parts = [checked_logits(model, part, device, None) for part in x.detach().split(batch_size)]
-        logits = torch.cat(parts).double().cpu()
+        seen = x.detach().to(precision_of(model))
+        logits = torch.cat([_logits(model, part) for part in seen.split(batch_size)])
         check_rows(model, x[:_ROWS].detach(), logits.shape[1])
+    step = max(torch.finfo(kind).eps for kind in (logits.dtype, precision_of(model)))
+    logits = logits.double()
     labels = logits.argmax(dim=1)
-    radii, margins = _radii(logits, labels, slopes)
+    radii, margins = _radii(logits, labels, slopes, step / 2)
+    radii = (radii - _moved(x.detach(), seen)).clamp_min(0.0)
     mark = fingerprint(model)
     return [
         MarginCertificate(
@@ -131,6 +145,23 @@ def strongest(*certificates: object) -> MarginCertificate:
     return max(mine, key=lambda one: one.radius)
 
 
+def _logits(model: Classifier, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch K"]:
+    """Return the logits on the CPU, in the precision that the model gives them in, for inputs as they are."""
+    device = device_of(model)
+    logits = asked(lambda _: model(x.to(device)), x, device, None)
+    if not bool(torch.isfinite(logits).all()):
+        raise not_finite(len(x), None)
+    return logits.cpu().clone()  # a model may write each answer in one place
+
+
+def _moved(
+    x: Float[Tensor, "batch *event"], seen: Float[Tensor, "batch *event"]
+) -> Float64[Tensor, " batch"]:
+    """Return at least ‖x − seen‖₂ of each input."""
+    off = (x.double() - seen.double()).flatten(1).cpu()
+    return off.norm(dim=1) * (1 + (off.shape[1] + 4) * 2.0**-52)
+
+
 @dataclass(frozen=True)
 class _Slopes:
     """Λ of the logits; and Λ′ and rows (K, features) of a last dense layer, where there is one."""
@@ -158,12 +189,16 @@ def _slopes(model: Classifier, event_shape: tuple[int, ...], lipschitz: float | 
 
 
 def _radii(
-    logits: Float64[Tensor, "batch K"], labels: Int64[Tensor, " batch"], slopes: _Slopes
+    logits: Float64[Tensor, "batch K"], labels: Int64[Tensor, " batch"], slopes: _Slopes, roundoff: float
 ) -> tuple[Float64[Tensor, " batch"], Float64[Tensor, " batch"]]:
-    """Return radii and margins, from Λ and, where it is larger, pair by pair."""
-    gaps = logits.gather(1, labels[:, None]) - logits
+    """Return radii and margins, from Λ and, where it is larger, pair by pair.
+
+    Each logit is taken to be off by `roundoff` of itself, the rounding that even a perfect one suffers.
+    """
+    top = logits.gather(1, labels[:, None])
+    gaps = top - logits - roundoff * (1 + 2.0**-20) * (top.abs() + logits.abs())
     gaps = gaps.scatter(1, labels[:, None], math.inf)
-    margins = gaps.amin(dim=1)
+    margins = gaps.amin(dim=1).clamp_min(0.0)
     radii = margins / (math.sqrt(2.0) * slopes.bound.value)
     if slopes.rows is not None:
         lengths = torch.stack([_lengths(slopes.rows, int(label)) for label in labels.unique()])

@@ -35,11 +35,18 @@ def _gelu(module: Any) -> float:
 
 
 def _slope(module: Any) -> float:
-    return max(1.0, abs(float(module.negative_slope)))
+    return _at_least_one(module, float(module.negative_slope))
 
 
 def _prelu(module: Any) -> float:
-    return max(1.0, float(module.weight.detach().abs().max()))
+    return _at_least_one(module, float(module.weight.detach().abs().max()))
+
+
+def _at_least_one(module: Any, slope: float) -> float:
+    """Return the larger of 1 and |slope|; `max` alone would drop a NaN."""
+    if not math.isfinite(slope):
+        raise refused(f"{type(module).__name__} with slope {slope}", "Clean its weights.")
+    return max(1.0, abs(slope))
 
 
 def _elu(module: Any) -> float:

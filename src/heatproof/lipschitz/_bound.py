@@ -10,7 +10,7 @@ from typing import final
 from heatproof._check import message
 from heatproof.errors import LipschitzError
 
-__all__ = ["Bound", "product", "refused", "residual", "up"]
+__all__ = ["Bound", "misfit", "product", "refused", "residual", "up"]
 
 _ALLOWED = "a module whose global ℓ2 Lipschitz constant has a proved bound"
 
@@ -53,6 +53,12 @@ def residual(branch: Bound, step: float = 1.0) -> Bound:
 def refused(got: str, advice: str) -> LipschitzError:
     """Return the error for a module without a known bound."""
     return LipschitzError(message("module", got, _ALLOWED, advice), name="module")
+
+
+def misfit(module: object, event_shape: tuple[int, ...], error: Exception) -> LipschitzError:
+    """Return the error for a module that cannot take inputs of this shape; it says why in one line."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return refused(f"{type(module).__name__} on inputs of shape {event_shape}", first)
 
 
 def up(value: float) -> float:

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from heatproof._check import check_whole, message
+from heatproof.errors import InputError
 from heatproof.lipschitz._activations import ACTIVATIONS
-from heatproof.lipschitz._bound import Bound, product, refused, up
+from heatproof.lipschitz._bound import Bound, misfit, product, refused, up
 from heatproof.lipschitz._convolution import convolution
 from heatproof.lipschitz._pooling import POOLINGS
 from heatproof.lipschitz._spectral import exact, spectral_bound
@@ -46,14 +48,22 @@ def lipschitz_bound(module: nn.Module, event_shape: Sequence[int]) -> Bound:
     not) that the modules are in now. Cost: one decomposition a dense layer (0.2 s for 512×512), one a
     frequency of a convolution.
 
-    Errors: `LipschitzError` that names the module for which no bound is known: attention, layer, group and
-    instance normalisation, BatchNorm and dropout in training mode, modules with hooks or of unknown class.
+    Errors: `InputError` for what is no shape; `LipschitzError` that names the module for which no bound is
+    known: attention, layer, group and instance normalisation, BatchNorm and dropout in training mode, modules with hooks or of unknown class.
     """
-    shape = tuple(int(size) for size in event_shape)
+    shape = _checked_shape(event_shape)
     bounds = [Bound(1.0, "identity", shape)]
     for part in _flattened(module):
         bounds.append(_of_part(part, bounds[-1].event_shape))
     return product(bounds[1:] or bounds)
+
+
+def _checked_shape(event_shape: object) -> tuple[int, ...]:
+    """Return the shape as whole numbers ≥ 1."""
+    if not isinstance(event_shape, Sequence) or isinstance(event_shape, str | bytes):
+        allowed = "the shape of one input, without the batch, such as (3, 32, 32)"
+        raise InputError(message("event_shape", repr(event_shape), allowed), name="event_shape")
+    return tuple(check_whole("event_shape", size) for size in event_shape)
 
 
 def split_head(module: nn.Module) -> tuple[list[nn.Module], nn.Linear] | None:
@@ -80,7 +90,10 @@ def _of_part(module: nn.Module, shape: tuple[int, ...]) -> Bound:
     _check_untouched(module)
     stated = _stated(module, "lipschitz_bound")
     if stated is not None:
-        bound: Bound = stated(module, shape)
+        bound = stated(module, shape)
+        if not isinstance(bound, Bound):
+            got = f"{type(module).__name__} whose lipschitz_bound gives a {type(bound).__name__}"
+            raise refused(got, "Return heatproof.lipschitz.Bound(value, how, event_shape).")
         return bound
     kind = parametrize.type_before_parametrizations(module)
     if kind in ACTIVATIONS:
@@ -140,7 +153,10 @@ def _unflatten(module: Any, shape: tuple[int, ...]) -> Bound:
 
 
 def _like(module: Any, shape: tuple[int, ...]) -> torch.Size:
-    out: torch.Tensor = module(torch.empty(1, *shape, device="meta"))
+    try:
+        out: torch.Tensor = module(torch.empty(1, *shape, device="meta"))
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        raise misfit(module, shape, error) from None
     return out.shape[1:]
 
 

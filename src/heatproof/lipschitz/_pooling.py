@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from heatproof.lipschitz._bound import Bound, refused, up
+from heatproof.lipschitz._bound import Bound, misfit, refused, up
 
 __all__ = ["POOLINGS"]
 
@@ -59,14 +59,14 @@ def _adaptive_average(module: Any, event_shape: tuple[int, ...], dimensions: int
 
 
 def _adaptive_maximum(module: Any, event_shape: tuple[int, ...], dimensions: int) -> Bound:
+    _check_no_indices(module)
     sizes, outputs = _image(module, event_shape, dimensions)
     axes = [_adaptive(n, out) for n, out in zip(sizes, outputs, strict=True)]
     return _bound(module, _largest(axes, sizes), (event_shape[0], *outputs))
 
 
 def _maximum(module: Any, event_shape: tuple[int, ...], dimensions: int) -> Bound:
-    if module.return_indices:
-        raise refused(f"{type(module).__name__} that returns indices", "Use return_indices=False.")
+    _check_no_indices(module)
     sizes, outputs = _image(module, event_shape, dimensions)
     names = ("kernel_size", "stride", "padding", "dilation")
     kernel, stride, padding, dilation = (_each(getattr(module, name), dimensions) for name in names)
@@ -75,6 +75,11 @@ def _maximum(module: Any, event_shape: tuple[int, ...], dimensions: int) -> Boun
         places = [[j for j in range(i * s - p, i * s - p + d * k, d) if 0 <= j < n] for i in range(out)]
         axes.append([_Window(range(held[0], held[-1] + 1, d), 1) for held in places if held])
     return _bound(module, _largest(axes, sizes), (event_shape[0], *outputs))
+
+
+def _check_no_indices(module: Any) -> None:
+    if module.return_indices:
+        raise refused(f"{type(module).__name__} that returns indices", "Use return_indices=False.")
 
 
 def _adaptive(pixels: int, outputs: int) -> list[_Window]:
@@ -112,8 +117,8 @@ def _image(
         raise refused(got, "Give the shape (C, *pixels) of one input.")
     try:
         out = module(torch.empty(1, *event_shape, device="meta"))
-    except RuntimeError as error:
-        raise refused(f"{type(module).__name__} on inputs of shape {event_shape}", str(error)) from None
+    except (RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise misfit(module, event_shape, error) from None
     return event_shape[1:], tuple(out.shape[2:])
 
 

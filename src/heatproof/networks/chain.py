@@ -7,7 +7,7 @@ of interior diffusion asks for (`heatproof.noise.InteriorDiffusion`; Bok, Su & A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, final
 
 import torch
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from heatproof._check import check_number, message
-from heatproof.errors import InputError
+from heatproof.errors import HeatproofError, InputError, ModelError
 
 __all__ = ["DiffusionChain"]
 
@@ -35,15 +35,15 @@ class DiffusionChain(nn.Module):
             noise, one number an input) certifies nothing and is refused.
         head: any module from X_n to logits.
 
-    Errors: `InputError`.
+    Errors: `InputError` for blocks that are no modules, or noise that is not one number > 0 a block.
     """
 
     def __init__(
         self, blocks: Sequence[nn.Module], noise_stds: Sequence[Any] | Tensor, head: nn.Module
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.head = head
+        self.blocks = nn.ModuleList(_modules(blocks))
+        self.head = _modules([head])[0]
         self._noise_stds = _checked(noise_stds, len(self.blocks))
 
     @property
@@ -78,7 +78,10 @@ class DiffusionChain(nn.Module):
         return logits
 
     def interior_dimension(self, event_shape: Sequence[int]) -> int:
-        """Return D, how many normals one row of this shape takes; costs one forward pass of one row."""
+        """Return D, how many normals one row of this shape takes; costs one forward pass of one row.
+
+        Errors: `ModelError` where blocks, head and this shape do not fit together.
+        """
         sizes: list[int] = []
 
         def count(state: Tensor) -> Tensor:
@@ -91,6 +94,10 @@ class DiffusionChain(nn.Module):
             self.eval()
             with torch.no_grad():
                 self._run(first.new_zeros(1, *event_shape), count)
+        except (RuntimeError, TypeError, ValueError, LookupError) as error:
+            if isinstance(error, HeatproofError):
+                raise
+            raise _misfit(event_shape, error) from error
         finally:
             for module, flag in flags.items():
                 module.training = flag
@@ -109,15 +116,32 @@ class DiffusionChain(nn.Module):
         return logits
 
 
-def _checked(noise_stds: Sequence[Any] | Tensor, blocks: int) -> tuple[float, ...]:
+def _modules(given: object) -> list[nn.Module]:
+    """Return the modules as a list."""
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    wrong = next((one for one in listed if not isinstance(one, nn.Module)), None)
+    if wrong is not None or not isinstance(given, Iterable):
+        got = type(given if wrong is None else wrong).__name__
+        raise InputError(message("chain", f"a {got}", "a sequence of nn.Module, and a head"), name="chain")
+    return listed
+
+
+def _misfit(event_shape: Sequence[int], error: Exception) -> ModelError:
+    first = (str(error).strip().splitlines() or [""])[0]
+    got = f"{type(error).__name__} ({first}) for one input of shape {tuple(event_shape)}"
+    return ModelError(message("chain", got, "blocks and a head that take each other's outputs"), name="chain")
+
+
+def _checked(noise_stds: object, blocks: int) -> tuple[float, ...]:
     """Return the noise as plain numbers, one a block."""
     allowed, advice = (
         f"{blocks} numbers > 0",
         "One fixed number a block; noise that depends on x is no noise.",
     )
-    given = () if isinstance(noise_stds, Tensor) else tuple(noise_stds)
+    several = isinstance(noise_stds, Iterable) and not isinstance(noise_stds, Tensor)
+    given = tuple(noise_stds) if several else ()
     if blocks < 1 or len(given) != blocks:
-        got = "a tensor" if isinstance(noise_stds, Tensor) else f"{len(given)} for {blocks} blocks"
+        got = f"{len(given)} for {blocks} blocks" if several else f"a {type(noise_stds).__name__}"
         raise InputError(message("noise_stds", got, allowed, advice), name="noise_stds")
     return tuple(check_number("noise_stds", value, above=0, advice=advice) for value in given)
 

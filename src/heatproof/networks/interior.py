@@ -31,6 +31,9 @@ def interior_diffusion(chain: DiffusionChain, event_shape: Sequence[int]) -> Int
     Errors: `LipschitzError` that names the module without a proved bound (call `chain.eval()` first if it
     has batch normalisation or dropout); `InputError` for a block that maps everything to one point.
     """
+    if not isinstance(chain, DiffusionChain):
+        got, advice = f"a {type(chain).__name__}", "A network without noise inside: certify_margin."
+        raise InputError(message("chain", got, "a DiffusionChain", advice), name="chain")
     bounds, shape = [], tuple(int(size) for size in event_shape)
     for number, block in enumerate(chain.blocks):
         bound = lipschitz_bound(block, shape)

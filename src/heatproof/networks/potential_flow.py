@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from heatproof._check import check_choice, check_whole
+from heatproof._check import check_choice, check_whole, message
+from heatproof.errors import LipschitzError
 from heatproof.lipschitz import Bound, gram_bound
 
 __all__ = ["PotentialFlow"]
@@ -56,7 +57,14 @@ class PotentialFlow(nn.Module):
         return super().train(mode)
 
     def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
-        """Return 1, and have the step computed anew from the weights as they are."""
+        """Return 1, and have the step computed anew from the weights as they are.
+
+        Errors: `LipschitzError` for inputs of another size.
+        """
+        features = self.weight.shape[1]
+        if event_shape[-1:] != (features,):
+            allowed = f"inputs whose last size is {features}"
+            raise LipschitzError(message("event_shape", event_shape, allowed), name="event_shape")
         self._kept = None
         return Bound(1.0, "potential flow (1)", event_shape)
 

@@ -2,6 +2,7 @@
 
 from heatproof.statistics._boundary import Boundary, draws_needed
 from heatproof.statistics._calibrated import boundary
+from heatproof.statistics._looks import check_draws
 from heatproof.statistics._rule import State, StoppingRule
 from heatproof.statistics._scores import score_histogram, score_nodes
 from heatproof.statistics.betting import Bets, betting_lower_bounds, focused_bets, spread_bets
@@ -35,6 +36,7 @@ __all__ = [
     "StoppingRule",
     "betting_lower_bounds",
     "boundary",
+    "check_draws",
     "check_probabilities",
     "choice_probability",
     "draws_needed",
