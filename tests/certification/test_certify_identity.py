@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -35,16 +35,15 @@ class _Closure(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.9), nn.Linear(4, 2))
+        linear = nn.Linear(4, 2)
+        self.net = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.9), linear)
         with torch.no_grad():
-            linear = self.net[2]
             linear.weight.copy_(torch.tensor([[0.0] * 4, [1.0] * 4]))
             linear.bias.copy_(torch.tensor([10.0, 0.0]))
-        self.run = lambda x: self.net(x)  # noqa: PLW0108 - the closure is what is tested
+        self.run: Callable[[Tensor], Tensor] = lambda x: self.net(x)  # noqa: PLW0108 - what is tested
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.run(x)
-        return logits
+        return self.run(x)
 
 
 class _Training(nn.Module):
@@ -53,7 +52,7 @@ class _Training(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
-        self.flag = lambda: self.training
+        self.flag: Callable[[], bool] = lambda: self.training
 
     def forward(self, x: Tensor) -> Tensor:
         turned = -1.0 if self.flag() else 1.0
@@ -143,10 +142,10 @@ def test_a_train_of_its_own_is_called() -> None:
 class _Counting(_Signed):
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("calls", torch.zeros(()))
+        self.calls = nn.Buffer(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        self.calls += 1
+        self.calls.add_(1)
         return super().forward(x)
 
 
@@ -176,9 +175,10 @@ def test_a_store_knows_its_inputs_by_content(tmp_path: Path) -> None:
 
 
 def test_interior_bounds_are_those_of_now() -> None:
-    chain = networks.DiffusionChain([nn.Linear(2, 2, bias=False)], [1.0], nn.Linear(2, 2, bias=False))
+    block = nn.Linear(2, 2, bias=False)
+    chain = networks.DiffusionChain([block], [1.0], nn.Linear(2, 2, bias=False))
     predictor = SmoothedPredictor(networks.InteriorClassifier(chain, (2,)))
     with torch.no_grad():
-        chain.blocks[0].weight.mul_(10)
+        block.weight.mul_(10)
     with pytest.raises(InputError, match="computed after the last change of weights"):
         predictor.certify(X)
