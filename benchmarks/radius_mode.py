@@ -2,11 +2,11 @@
 
     python benchmarks/radius_mode.py [--json] [--probabilities FILE.npz] [--every K] [--noise-std S]
 
-Simulates radius mode (the stopping rule that the certifier uses, fed Bernoulli draws; 100 selection draws
-an input are counted in) against a fixed number of draws equal to the horizon. Probabilities: spread ones,
-Φ(z) with z ~ N(0.6, 1.2²), 5 tables of 500; or those of a file (array `p`, every K-th). `loss` is the
+Simulates radius mode (the stopping rule that the certifier uses, fed Bernoulli draws; the certifier's 32
+selection draws an input are counted in) against a fixed number of draws equal to the horizon.
+Probabilities: spread ones, Φ(z) with z ~ N(0.6, 1.2²), 5 tables of 500; or those of a file (array `p`, every K-th). `loss` is the
 average certified radius at the fixed number minus that of radius mode, `saving` the ratio of draws,
-`tolerance` and `price` in units of noise_std (`price` per 1,000 draws).
+`tolerance` and `price` in units of noise_std, `price` per draw, as `certify(price=)` takes it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
+from heatproof.certification._procedure import procedure
+from heatproof.noise import Gaussian
 from heatproof.statistics import RadiusRule, gaussian_radii
 from heatproof.statistics.forecast import forecast_radius
 
@@ -27,6 +29,7 @@ RULES: tuple[dict[str, Any], ...] = (
     *({"tolerance": 0.0, "price": price} for price in (2e-5, 8e-6, 4e-6, 2e-6, 1e-6)),
     *({"tolerance": tolerance, "any_time": True} for tolerance in (0.12, 0.05)),
 )
+_SELECTION: int = procedure(Gaussian(noise_std=1.0), 1, method="radius")["selection_samples"]
 
 
 def main() -> None:
@@ -53,10 +56,10 @@ def main() -> None:
 
 def _row(settings: dict[str, Any], p: np.ndarray, noise_std: float, seeds: int) -> dict[str, float | bool]:
     rule = RadiusRule(**settings)
-    found = forecast_radius(rule, p, gaussian_radii, seeds=seeds)
+    found = forecast_radius(rule, p, gaussian_radii, seeds=seeds, selection=_SELECTION)
     return {
         "tolerance": rule.tolerance,
-        "price": 1_000 * rule.price,
+        "price": rule.price,
         "any_time": rule.any_time,
         "mean_samples": found.cost.mean_samples,
         "saving": (rule.horizon + found.cost.selection_samples) / found.cost.mean_samples,

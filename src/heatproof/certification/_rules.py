@@ -13,6 +13,7 @@ from heatproof._intervals import lower_bound
 from heatproof.certification._bounds import Look, threshold
 from heatproof.certification._settings import CertificationSettings
 from heatproof.errors import InputError
+from heatproof.noise import Noise
 from heatproof.statistics import (
     Boundary,
     DecisionRule,
@@ -25,7 +26,7 @@ from heatproof.statistics import (
     draws_needed,
 )
 
-__all__ = ["looks_of", "rule_of", "stopping_table"]
+__all__ = ["looks_of", "radius_function", "rule_of", "stopping_table"]
 
 _FARTHEST_SCORE, _SCORES = 6.0, 2000
 
@@ -49,7 +50,7 @@ def rule_of(
         settings.level,
         tolerance=settings.tolerance or 0.0,
         price=settings.price,
-        radius=_radii(settings),
+        radius=radius_function(settings.noise, settings.factor),
     )
     if table is not None:
         _restore(rule, table)
@@ -117,13 +118,13 @@ def _out_of_reach(settings: CertificationSettings, radius: float, needed: int | 
     return InputError(message("radii", f"{radius:g}", allowed, advice), name="radii")
 
 
-def _radii(settings: CertificationSettings) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the radius in the norm as a fast function of p_lower, by interpolation in normal scores.
+def radius_function(noise: Noise, factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return `factor` times the native radius as a fast function of p_lower, interpolated in normal scores.
 
     It steers where radius mode stops, and no more: certificates take the noise's own formula.
     """
     scores = np.linspace(0.0, _FARTHEST_SCORE, _SCORES)
-    values = np.array([settings.noise.radius(float(ndtr(score))) for score in scores]) * settings.factor
+    values = np.array([noise.radius(float(ndtr(score))) for score in scores]) * factor
 
     def radius(p_lower: np.ndarray) -> np.ndarray:
         return np.asarray(np.interp(ndtri(np.clip(p_lower, 0.5, None)), scores, values), dtype=np.float64)

@@ -159,7 +159,8 @@ def _moved(
 ) -> Float64[Tensor, " batch"]:
     """Return at least ‖x − seen‖₂ of each input."""
     off = (x.double() - seen.double()).flatten(1).cpu()
-    return off.norm(dim=1) * (1 + (off.shape[1] + 4) * 2.0**-52)
+    distance: Tensor = off.norm(dim=1) * (1 + (off.shape[1] + 4) * 2.0**-52)
+    return distance
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from heatproof.noise import Noise
     from heatproof.runs.config import CertifySettings
     from heatproof.runs.pilot import Measured
-    from heatproof.runs.plan import Plan
+    from heatproof.runs.plan import Plan, PlanRequest
 
 __all__ = ["plan"]
+
+_SLOWEST = 1e-6
+"""Samples a second; slower than that, seconds would be no numbers."""
 
 
 def plan(
@@ -26,7 +31,7 @@ def plan(
     every: Annotated[int | None, typer.Option(help="Take every k-th probability, or input.")] = None,
     noise_std: Annotated[float | None, typer.Option(help="Standard deviation s, in input units.")] = None,
     radii: Annotated[
-        str | None, typer.Option(help="ℓ2 radii to decide, with commas. Left out: as configured.")
+        str | None, typer.Option(help="Radii to decide, with commas. Left out: as configured.")
     ] = None,
     alpha: Annotated[
         float | None, typer.Option(help="Failure probability of each certificate (0.001).")
@@ -38,6 +43,10 @@ def plan(
         int | None, typer.Option(help="n₀ an input. Left out: as few as the radius allows.")
     ] = None,
     rate: Annotated[float | None, typer.Option(help="Samples a second. Left out: measured.")] = None,
+    dimension: Annotated[
+        int | None,
+        typer.Option(help="Numbers in one input of --probabilities: the lattice's rounding is included."),
+    ] = None,
     pilot_inputs: Annotated[int, typer.Option(help="Inputs of RUN to draw votes for.")] = 50,
     pilot_samples: Annotated[int, typer.Option(help="Votes for each of them.")] = 1_000,
     trust: Annotated[bool, typer.Option("--trust", help="Let a factory network import your code.")] = False,
@@ -49,32 +58,30 @@ def plan(
     from heatproof._check import check_number, check_whole
     from heatproof.cli._terminal import say
     from heatproof.runs.config import CertifySettings
-    from heatproof.runs.plan import PlanRequest
     from heatproof.runs.plan import plan as make
+    from heatproof.statistics import check_draws
 
-    _check_source(run, probabilities)
-    for name, value in (("seeds", seeds), ("horizon", horizon), ("pilot-inputs", pilot_inputs)):
+    _check_source(run, probabilities, dimension)
+    for name, value in (("seeds", seeds), ("pilot-inputs", pilot_inputs), ("dimension", dimension or 1)):
         check_whole(f"--{name}", value)
-    check_whole("--pilot-samples", pilot_samples)
-    check_whole("--selection-samples", selection_samples or 0, at_least=0)
+    for name, value in (("horizon", horizon), ("pilot-samples", pilot_samples)):
+        check_draws(f"--{name}", value)
+    if selection_samples is not None:
+        check_draws("--selection-samples", selection_samples)
     if rate is not None:
-        check_number("--rate", rate, above=0)
+        check_number("--rate", rate, at_least=_SLOWEST)
     given = {"noise_std": noise_std, "alpha": alpha, "every": every, "radii": _radii(radii)}
     changes = {key: value for key, value in given.items() if value is not None}
     if probabilities is not None:
-        settings, measured = _from_file(probabilities, CertifySettings(**changes), rate)
+        request, measured = _from_file(probabilities, CertifySettings(**changes), rate)
     else:
-        settings, measured = _from_run(run, changes, rate, pilot_inputs, pilot_samples, trust=trust)
-    request = PlanRequest(
-        noise_std=settings.noise_std or 0.0,
-        radii=tuple(sorted(set(settings.radii))),
-        alpha=settings.alpha,
-        horizon=horizon,
-        seeds=seeds,
-        acr=acr,
-        selection_samples=selection_samples,
-    )
-    made = make(measured, request)
+        request, measured = _from_run(run, changes, rate, pilot_inputs, pilot_samples, trust=trust)
+    options: dict[str, Any] = {"horizon": horizon, "seeds": seeds, "acr": acr}
+    if dimension is not None:
+        options["dimension"] = dimension
+    if selection_samples is not None:
+        options["selection_samples"] = selection_samples
+    made = make(measured, replace(request, **options))
     if as_json:
         say(json.dumps(made.to_mapping(), allow_nan=False))
         return
@@ -82,7 +89,7 @@ def plan(
         say(line)
 
 
-def _check_source(run: Path | None, probabilities: Path | None) -> None:
+def _check_source(run: Path | None, probabilities: Path | None, dimension: int | None) -> None:
     """Refuse a plan of nothing, or of two things."""
     from heatproof._check import message
     from heatproof.errors import InputError
@@ -90,6 +97,9 @@ def _check_source(run: Path | None, probabilities: Path | None) -> None:
     if (run is None) == (probabilities is None):
         got = "neither RUN nor --probabilities" if run is None else "both RUN and --probabilities"
         raise InputError(message("plan", got, "one of them"), name="probabilities")
+    if run is not None and dimension is not None:
+        text = message("--dimension", dimension, "nothing: RUN has inputs of a size of its own")
+        raise InputError(text, name="dimension")
 
 
 def _radii(words: str | None) -> tuple[float, ...] | None:
@@ -107,18 +117,35 @@ def _radii(words: str | None) -> tuple[float, ...] | None:
     return tuple(check_number("--radii", radius, at_least=0) for radius in radii)
 
 
-def _from_file(path: Path, settings: CertifySettings, rate: float | None) -> tuple[CertifySettings, Measured]:
+def _from_file(path: Path, settings: CertifySettings, rate: float | None) -> tuple[PlanRequest, Measured]:
     from heatproof._check import message
     from heatproof.errors import InputError
+    from heatproof.noise import Gaussian
     from heatproof.runs.pilot import Measured, lenet_rate, read_probabilities
 
     if settings.noise_std is None:
         allowed = "the noise_std that the probabilities are of"
         raise InputError(message("--noise-std", "nothing", allowed), name="noise_std")
     p = read_probabilities(path, settings.every)
+    request = _request(settings, Gaussian(noise_std=settings.noise_std), len(p))
     if rate is not None:
-        return settings, Measured(p, len(p), rate, "as given")
-    return settings, Measured(p, len(p), lenet_rate(), "a LeNet on 28×28 inputs, measured on this machine")
+        return request, Measured(p, len(p), rate, "as given")
+    return request, Measured(p, len(p), lenet_rate(), "a LeNet on 28×28 inputs, measured on this machine")
+
+
+def _request(settings: CertifySettings, noise: Noise, inputs: int) -> PlanRequest:
+    """Return the request that the settings make, with the level of one input."""
+    from heatproof.runs.plan import PlanRequest
+
+    return PlanRequest(
+        noise=noise,
+        radii=tuple(sorted(set(settings.radii))),
+        norm=settings.norm or ("l2" if noise.norm == "mahalanobis" else noise.norm),
+        alpha=settings.alpha / (inputs if settings.alpha_scope == "table" else 1),
+        selection_samples=settings.selection_samples,
+        tolerance=settings.tolerance,
+        price=settings.price,
+    )
 
 
 def _from_run(
@@ -129,10 +156,9 @@ def _from_run(
     samples: int,
     *,
     trust: bool,
-) -> tuple[CertifySettings, Measured]:
-    from dataclasses import replace
-
+) -> tuple[PlanRequest, Measured]:
     from heatproof.cli._terminal import bars
+    from heatproof.noise import Gaussian
     from heatproof.runs.certify import certifiable
     from heatproof.runs.config import CertifySettings
     from heatproof.runs.folder import RunFolder
@@ -142,25 +168,29 @@ def _from_run(
 
     folder = RunFolder.open(run or Path())
     settings = CertifySettings.from_mapping({**folder.config.certify.to_mapping(), **changes})
-    model = load_model(folder, trust=trust)
+    model, data = load_model(folder, trust=trust), run_data(folder)
     settings = certifiable(settings, folder, model)
     with bars() as stages:
-        measured = pilot(
-            model, run_data(folder), settings, inputs=inputs, samples=samples, progress=stages("pilot")
-        )
-    noise_std = settings.noise_std or float(getattr(model, "noise_std", 0.0))
-    settings = settings.model_copy(update={"noise_std": noise_std})
-    return settings, measured if rate is None else replace(measured, rate=rate, rate_of="as given")
+        measured = pilot(model, data, settings, inputs=inputs, samples=samples, progress=stages("pilot"))
+    own = settings.noise_std or float(getattr(model, "noise_std", 0.0))
+    noise = settings.noise or Gaussian(noise_std=own)
+    request = _request(settings, noise, measured.inputs)
+    request = replace(request, dimension=data.dimension, grid_step=data.grid_step)
+    return request, measured if rate is None else replace(measured, rate=rate, rate_of="as given")
 
 
 def _lines(made: Plan) -> Iterator[str]:
     """Say the plan in words and a table."""
     asked = made.request
     yield (
-        f"{made.inputs} inputs; noise_std {asked.noise_std:g}, alpha {asked.alpha:g}, "
+        f"{made.inputs} inputs; {asked.noise.describe()}, alpha {asked.alpha:g}, "
         f"horizon {asked.horizon}, {asked.seeds} simulations; {made.rate:,.0f} samples/s ({made.rate_of})"
     )
-    yield "ℓ2 radius  mean samples       median  certified  fixed n  P(false certificate)  time for all"
+    yield _rounding(asked)
+    yield (
+        f"{asked.norm + ' radius':>9}"
+        "  mean samples       median  certified  fixed n  P(false certificate)  time for all"
+    )
     for one in made.radii:
         yield (
             f"{one['radius']:9g}  {_mean(one)}  {one['median_samples']:9,.0f}  "
@@ -178,6 +208,15 @@ def _lines(made: Plan) -> Iterator[str]:
     yield (
         f"Guarantee: for each input on its own, with probability at least 1 − {asked.alpha:g} over the draws "
         "(exact, at its worst in the table), no radius is certified within which its class changes."
+    )
+
+
+def _rounding(asked: PlanRequest) -> str:
+    if asked.dimension is None:
+        return "The rounding to the certifier's lattice is not included: --dimension includes it."
+    lost = 2.0 * asked.half_cell * asked.factor
+    return (
+        f"Included: {lost:.3g} ({asked.norm}) of each radius, for rounding {asked.dimension} numbers twice."
     )
 
 

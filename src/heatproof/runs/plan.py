@@ -1,4 +1,8 @@
-"""What a certification will cost before it is run: the stopping rules, simulated on probabilities."""
+"""What a certification will cost before it is run: the stopping rules, simulated on probabilities.
+
+Numbers of selection draws, tolerances, and the probability that a radius takes are those of the certifier
+itself (`procedure`, `_bounds.threshold`), its lattice's rounding included where the inputs' size is known.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from heatproof._check import message
+from heatproof.certification._norms import norm_factor
+from heatproof.certification._procedure import procedure
+from heatproof.certification._rules import radius_function
 from heatproof.errors import InputError
-from heatproof.noise import Gaussian
+from heatproof.noise import Gaussian, Lattice, Noise
 from heatproof.runs.pilot import Measured
 from heatproof.statistics import RadiusRule, draws_needed
 from heatproof.statistics.forecast import Cost, DecisionForecast, forecast_decisions, forecast_radius
@@ -18,15 +27,54 @@ __all__ = ["Plan", "PlanRequest", "plan"]
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What is to be certified: decisions at `radii` (ℓ2, input units), and full radii if `acr`."""
+    """What is to be certified: decisions at `radii` (in `norm`, input units), and full radii if `acr`.
 
-    noise_std: float
+    `alpha` is that of one input. `dimension` is how many numbers an input has; None: rounding to the
+    lattice is left out. Inputs lie on the grid of `grid_step`, or anywhere. Numbers left out are the certifier's.
+    """
+
+    noise: Noise
     radii: tuple[float, ...]
+    norm: str = "l2"
     alpha: float = 0.001
     horizon: int = 100_000
     seeds: int = 20
     acr: bool = False
     selection_samples: int | None = None
+    tolerance: float | None = None
+    price: float = 0.0
+    dimension: int | None = None
+    grid_step: float | None = None
+
+    @property
+    def factor(self) -> float:
+        """The radius in `norm` that a native radius 1 of the noise implies."""
+        return norm_factor(self.noise, self.norm, self.dimension or 1)
+
+    @property
+    def half_cell(self) -> float:
+        """The largest native length of one rounding to the lattice; 0 where the dimension is not known."""
+        if self.dimension is None:
+            return 0.0
+        return self.noise.half_cell(self.dimension, Lattice.for_noise(self.noise, self.grid_step).unit)
+
+    def threshold(self, radius: float) -> float:
+        """Return the probability that certifies `radius`: it pays for the rounding of two inputs."""
+        return self.noise.threshold(radius / self.factor + 2.0 * self.half_cell)
+
+    def procedure(self, radii: Sequence[float] = ()) -> dict[str, Any]:
+        """Return the certifier's settings for decisions at `radii`; without any, for full radii."""
+        how = {"radii": radii} if radii else {"tolerance": self.tolerance, "price": self.price}
+        return procedure(
+            self.noise,
+            self.dimension or 1,
+            norm=self.norm,
+            method="decision" if radii else "radius",
+            alpha=self.alpha,
+            estimation_samples=self.horizon,
+            selection_samples=self.selection_samples,
+            **how,
+        )
 
 
 @dataclass(frozen=True)
@@ -43,8 +91,13 @@ class Plan:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return one mapping of plain values, ready for JSON."""
+        noise = self.request.noise
         return {
-            "noise_std": self.request.noise_std,
+            "noise": noise.describe(),
+            "noise_std": noise.noise_std if isinstance(noise, Gaussian) else None,
+            "norm": self.request.norm,
+            "dimension": self.request.dimension,
+            "rounding": 2.0 * self.request.half_cell if self.request.dimension else None,
             "alpha": self.request.alpha,
             "horizon": self.request.horizon,
             "seeds": self.request.seeds,
@@ -60,19 +113,16 @@ class Plan:
 def plan(measured: Measured, request: PlanRequest) -> Plan:
     """Simulate decisions at each radius alone, at all of them together, and full radii if asked for.
 
-    Gaussian noise: radius r is certified where p > Φ(r/noise_std). Errors: `InputError` for radii that
-    cannot be certified with this horizon, and those of the parts.
+    Radius r is certified where p exceeds the noise's threshold of r and the rounding. Errors: `InputError`
+    for radii that cannot be certified with this horizon, and those of the parts.
     """
-    noise = Gaussian(noise_std=request.noise_std)
-    thresholds = [_threshold(noise, radius, request) for radius in request.radii]
-    options: dict[str, Any] = {
-        "alpha": request.alpha,
-        "horizon": request.horizon,
-        "seeds": request.seeds,
-        "selection": request.selection_samples,
-    }
-    single = [forecast_decisions([threshold], measured.p, **options) for threshold in thresholds]
-    together = forecast_decisions(thresholds, measured.p, **options) if len(thresholds) > 1 else single[0]
+    thresholds = [_threshold(radius, request) for radius in request.radii]
+    single = [
+        _decisions([radius], [threshold], measured, request)
+        for radius, threshold in zip(request.radii, thresholds, strict=True)
+    ]
+    several = len(thresholds) > 1
+    together = _decisions(request.radii, thresholds, measured, request) if several else single[0]
     return Plan(
         request=request,
         inputs=measured.inputs,
@@ -80,19 +130,33 @@ def plan(measured: Measured, request: PlanRequest) -> Plan:
         rate_of=measured.rate_of,
         radii=[_alone(r, one, measured) for r, one in zip(request.radii, single, strict=True)],
         joint=_joint(request.radii, together, measured),
-        acr=_full_radii(noise, request, measured) if request.acr else None,
+        acr=_full_radii(request, measured) if request.acr else None,
     )
 
 
-def _threshold(noise: Gaussian, radius: float, request: PlanRequest) -> float:
+def _decisions(
+    radii: Sequence[float], thresholds: Sequence[float], measured: Measured, request: PlanRequest
+) -> DecisionForecast:
+    return forecast_decisions(
+        thresholds,
+        measured.p,
+        alpha=request.alpha,
+        horizon=request.horizon,
+        seeds=request.seeds,
+        selection=request.procedure(radii)["selection_samples"],
+    )
+
+
+def _threshold(radius: float, request: PlanRequest) -> float:
     """Return the probability to exceed for a radius; raise `InputError` where no draws could show it."""
-    threshold = noise.threshold(radius)
+    threshold = request.threshold(radius)
     needed = draws_needed(threshold, request.alpha) if threshold < 1 else None
     if needed is None or needed > request.horizon:
-        largest = noise.radius(float(request.alpha ** (1.0 / request.horizon)))
-        allowed = f"radii below {largest:.4g}, the largest for horizon {request.horizon} and noise_std"
+        reach = request.noise.radius(float(request.alpha ** (1.0 / request.horizon)))
+        largest = max(0.0, reach - 2.0 * request.half_cell) * request.factor
+        allowed = f"radii below {largest:.4g}, the largest for horizon {request.horizon} and"
         advice = "Raise --noise-std." if needed is None else f"It takes --horizon {needed} or more."
-        text = message("radii", f"{radius:g}", f"{allowed} {request.noise_std:g}", advice)
+        text = message("radii", f"{radius:g}", f"{allowed} {request.noise.describe()}", advice)
         raise InputError(text, name="radii")
     return threshold
 
@@ -122,20 +186,24 @@ def _joint(radii: Sequence[float], forecast: DecisionForecast, measured: Measure
     }
 
 
-def _full_radii(noise: Gaussian, request: PlanRequest, measured: Measured) -> dict[str, Any]:
-    """Simulate the rule of full radii (its default tolerance); radii in input units."""
-    rule = RadiusRule(request.horizon, request.alpha)
-    chosen = 100 if request.selection_samples is None else request.selection_samples
+def _full_radii(request: PlanRequest, measured: Measured) -> dict[str, Any]:
+    """Simulate the rule of full radii; radii in input units, less the rounding that the inputs suffer."""
+    asked, radius = request.procedure(), radius_function(request.noise, request.factor)
+    chosen = asked["selection_samples"]
+    lost = request.half_cell * request.factor * (1.0 if request.grid_step is not None else 2.0)
+    rule = RadiusRule(
+        request.horizon, request.alpha, tolerance=asked["tolerance"], price=asked["price"], radius=radius
+    )
     forecast = forecast_radius(
         rule,
         measured.p,
-        lambda bounds: noise.noise_std * rule.radius(bounds),
+        lambda bounds: np.maximum(radius(bounds) - lost, 0.0),
         alpha=request.alpha,
         seeds=request.seeds,
         selection=chosen,
     )
     return {
-        "tolerance": rule.tolerance * noise.noise_std,
+        "tolerance": rule.tolerance,
         **_cost(forecast.cost, measured),
         "acr": forecast.acr,
         "fixed_n_acr": forecast.fixed_n_acr,

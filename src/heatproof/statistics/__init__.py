@@ -4,8 +4,8 @@ from heatproof.statistics._boundary import Boundary, draws_needed
 from heatproof.statistics._calibrated import boundary
 from heatproof.statistics._looks import check_draws
 from heatproof.statistics._rule import State, StoppingRule
-from heatproof.statistics._scores import score_histogram, score_nodes
-from heatproof.statistics.betting import Bets, betting_lower_bounds, focused_bets, spread_bets
+from heatproof.statistics._scores import score_nodes
+from heatproof.statistics.betting import Bets, betting_lower_bounds, spread_bets
 from heatproof.statistics.binomial import simultaneous_bounds
 from heatproof.statistics.decision import CERTIFIED, NOT_CERTIFIED, OPEN, DecisionRule, DecisionState
 from heatproof.statistics.fixed import FixedRule
@@ -41,12 +41,10 @@ __all__ = [
     "choice_probability",
     "draws_needed",
     "false_certificate_probability",
-    "focused_bets",
     "gaussian_radii",
     "holm",
     "level_of_one",
     "mixture_lower_bounds",
-    "score_histogram",
     "score_nodes",
     "selection_samples",
     "simulate",

@@ -12,8 +12,8 @@ so K does, and the bound, the m with K_n(m) = 1/α, exceeds μ only where K_n(μ
 for all numbers of draws at once. ∎
 
 The product does not depend on the order of the draws and, its logarithm being a sum of concave functions of
-the X_i, is not increased by `score_histogram`: the bound is recomputed from the histogram, and a little
-lower than from the scores. Source: Waudby-Smith & Ramdas (2024), whose stakes follow the draws so far; ours
+the X_i, is not increased where scores are rounded down, or split between two neighbouring nodes with the same
+mean: the bound is recomputed from a histogram, and a little lower than from the scores. Source: Waudby-Smith & Ramdas (2024), whose stakes follow the draws so far; ours
 are fixed, which gives up some power for a bound that anybody can recompute. For scores 0 and 1 with c_j
 spread as Beta(1, shape) it is the mixture of `mixture.py`.
 """
@@ -26,10 +26,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import expit, logsumexp
 
-from heatproof._check import check_number, check_whole, message
+from heatproof._check import check_number, message
 from heatproof.errors import InputError
 
-__all__ = ["Bets", "betting_lower_bounds", "focused_bets", "log_capital", "spread_bets"]
+__all__ = ["Bets", "betting_lower_bounds", "log_capital", "spread_bets"]
 
 _STEPS = 55  # halvings of [0, mean]
 _SAFETY = 1e-6  # asked of ln K on top of ln(1/α): more than its rounding error for n ≤ 10⁷
@@ -56,24 +56,6 @@ def spread_bets() -> Bets:
     shares = expit(np.linspace(-7.0, 13.0, 32))
     weights = shares * np.sqrt(1.0 - shares)
     return Bets(shares, weights / weights.sum())
-
-
-def focused_bets(selection: Float64[np.ndarray, " scores"], draws: int, alpha: float = 0.001) -> Bets:
-    """Return bets half of which suit `draws` draws like the `selection` scores, which must not be among them.
-
-    For scores of mean μ and variance v the best share after n draws is about (μ − g)·g/(v + g²), where
-    g = √(2v·ln(1/α)/n) is the width of the bound to come. The other half is that of `spread_bets`.
-    """
-    check_whole("draws", draws)
-    check_number("alpha", alpha, above=0, below=1)
-    scores = np.concatenate([selection, [0.0, 1.0]])
-    weights = np.append(np.ones(len(selection)), [0.5, 0.5])
-    mean = float(np.average(scores, weights=weights))
-    variance = float(np.average((scores - mean) ** 2, weights=weights))
-    gap = np.sqrt(2.0 * variance * np.log(1.0 / alpha) / draws)
-    best = float(np.clip((mean - gap) * gap / (variance + gap**2), 1e-3, 1.0 - 1e-6))
-    others = spread_bets()
-    return Bets(np.append(others.shares, best), np.append(0.5 * others.weights, 0.5))
 
 
 def log_capital(
