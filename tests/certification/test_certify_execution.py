@@ -101,7 +101,7 @@ def test_a_module_that_cannot_be_copied_is_used_itself_and_left_in_training() ->
     (forward,) = prepare(uncopied, Execution(workers=3), torch.Size((3,)))
     assert not forward(torch.ones(4, 3)).requires_grad
     assert uncopied.training
-    with pytest.raises(ModelError, match="cannot copy"):
+    with pytest.raises(ModelError, match="cannot be copied, or whose copy calls the original"):
         prepare(uncopied, Execution(compile=True), torch.Size((3,)))
 
 
