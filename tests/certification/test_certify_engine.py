@@ -154,7 +154,8 @@ def test_a_chunk_is_drawn_whole_and_cut(rows: int) -> None:
     place = torch.empty(rows, 7)
     wanted = list(draws(0, Stage.ESTIMATION, 0, rows))
     drawing.put(wanted, Stream(0, 0, Stage.ESTIMATION), lattice.ready(torch.zeros(7).double()), place)
-    whole = torch.empty(8, 7).normal_(generator=generator(0, 0, Stage.ESTIMATION))
+    whole = torch.empty(8, 7)
+    lattice.fill(whole, generator(0, 0, Stage.ESTIMATION))
     assert torch.equal(place, torch.round(whole[:rows] * 2**14) * 0.5 / 2**14)
 
 
@@ -238,14 +239,14 @@ class _Net(nn.Module):
     def __init__(self, fail_at: int | None = None) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 2))
-        self.fail_at, self.calls = fail_at, 0
+        self.fail_at, self._calls = fail_at, 0
         self.gradients: list[bool] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        self.calls += 1
+        self._calls += 1
         self.gradients.append(torch.is_grad_enabled())
         assert not any(module.training for module in self.modules())
-        if self.calls == self.fail_at:
+        if self._calls == self.fail_at:
             raise RuntimeError("boom")
         logits: Tensor = self.layers(x)
         return logits

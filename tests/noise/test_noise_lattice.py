@@ -256,12 +256,12 @@ def test_the_sum_is_exact_for_every_noise(noise: Noise, scale: float) -> None:
     lattice = Lattice.for_noise(noise, 1 / 255)
     x = scale * _pixels(1, DIMENSION)
     codes = lattice.codes(x)[0]
-    values = random(noise, x.shape[1:], Stream(0, 0, Stage.ATTACK), chunk_of(5000))
-    factor = torch.tensor(noise.scale / lattice.unit, dtype=torch.float32)
-    whole = codes + torch.round(values * factor).double()
+    values = random(lattice, x.shape[1:], Stream(0, 0, Stage.ATTACK), chunk_of(5000))
+    factor = noise.scale / lattice.unit
+    whole = codes + torch.round(values.double() * factor)
     assert float(whole.abs().max()) < 2**30
     ready = lattice.ready(codes)
-    fits = float(codes.abs().max()) + noise.largest * float(factor) < 2**24 - 1
+    fits = float(codes.abs().max()) + noise.largest * factor < 2**24 - 1
     assert ready.dtype == (torch.float32 if fits else torch.int32)
     again = lattice.perturb(ready, values.clone())
     seen = lattice.perturb(codes, values)

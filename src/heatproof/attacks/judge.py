@@ -116,11 +116,11 @@ class _Vote:
         return torch.ne(votes, self.label[:, None]).sum(dim=1)
 
     def _draws(self, index: int, start: int, stop: int) -> Float[Tensor, "rows *event"]:
-        noise, event = self.lattice.noise, self.points.shape[1:]
+        event = self.points.shape[1:]
         stream = Stream(self.keys.seed, index, Stage.JUDGEMENT)
         return torch.cat(
             [
-                random(noise, event, stream, piece.chunk)[piece.first : piece.last]
+                random(self.lattice, event, stream, piece.chunk)[piece.first : piece.last]
                 for piece in pieces(start, stop)
             ]
         )

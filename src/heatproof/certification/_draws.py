@@ -72,12 +72,12 @@ class Drawing:
 
     def _fill(self, piece: Piece, stream: Stream, values: Tensor) -> None:
         """Fill the rows of one piece; a chunk that is cut is drawn whole beside them."""
-        noise, chunk, source = self.lattice.noise, piece.chunk, self._generator()
+        lattice, chunk, source = self.lattice, piece.chunk, self._generator()
         if piece.whole:
-            fill(noise, values, stream, chunk.number, source)
+            fill(lattice, values, stream, chunk.number, source)
             return
         whole = torch.empty(chunk.rows, *self._drawn)
-        fill(noise, whole, stream, chunk.number, source)
+        fill(lattice, whole, stream, chunk.number, source)
         values.copy_(whole[: piece.rows])
 
     def _generator(self) -> torch.Generator:

@@ -51,6 +51,20 @@ class Noise(Specification, ABC):
     def fill(self, values: Float[Tensor, "rows *drawn"], generator: torch.Generator) -> None:
         """Overwrite `values` with noise / scale: independent rows of shape `drawn_shape`, float32."""
 
+    def fill_rounded(
+        self,
+        values: Float[Tensor, "rows *drawn"],
+        factor: float,  # noqa: ARG002 - for those that round
+        generator: torch.Generator,
+    ) -> None:
+        """Overwrite `values` with noise / scale, rounded to multiples of 1/factor as float32 has them.
+
+        So round(values·factor) are the whole numbers that were drawn. This is what certificates are sampled
+        from; a noise whose `fill` is not rounded without ties overrides it. Here it is `fill`: right for
+        `dyadic` noises, and for noise that is added elsewhere than on the lattice.
+        """
+        self.fill(values, generator)
+
     @abstractmethod
     def radius(self, p_lower: float, p_upper: float | None = None) -> float:
         """Return the certified native radius, 0 where there is none; `p_upper` is 1 − p_lower if not given.

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from heatproof._check import check_number, check_whole
 from heatproof.noise._noise import Noise, check_order, shares
+from heatproof.noise._normals import normals
 
 __all__ = ["LARGEST_NORMAL", "Gaussian", "score_gap"]
 
@@ -44,14 +45,21 @@ class Gaussian(Noise):
     def largest(self) -> float:
         """√(2·53·ln 2) = 8.572 < 8.6: Box–Muller gives √(−2·ln u) with u ≥ 2⁻⁵³.
 
-        PyTorch's CPU generator uses 24-bit u in blocks of 16 and more (5.77) and 53-bit u in smaller ones;
-        CUDA's has u ≥ 2⁻³³ (6.77).
+        So it is in `fill_rounded`, with 53-bit u. In `fill`, PyTorch's CPU generator uses 24-bit u in blocks
+        of 16 and more (5.77) and 53-bit u in smaller ones; CUDA's has u ≥ 2⁻³³ (6.77).
         """
         return LARGEST_NORMAL
 
     def fill(self, values: Float[Tensor, "rows *drawn"], generator: torch.Generator) -> None:
-        """Overwrite `values` with standard normals."""
+        """Overwrite `values` with standard normals, PyTorch's own."""
         values.normal_(generator=generator)
+
+    def fill_rounded(
+        self, values: Float[Tensor, "rows *drawn"], factor: float, generator: torch.Generator
+    ) -> None:
+        """Overwrite `values` with round(factor·z)/factor, z normal with 53 bits (see `_normals`)."""
+        codes = normals(values.numel(), generator).mul_(factor).round_()
+        values.copy_(codes.div_(factor).view_as(values))
 
     def radius(self, p_lower: float, p_upper: float | None = None) -> float:
         """Return the ℓ2 radius (s/2)·(Φ⁻¹(p_A) − Φ⁻¹(p_B)), at least 0; s·Φ⁻¹(p_A) by default."""

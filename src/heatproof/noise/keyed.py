@@ -29,6 +29,7 @@ from torch import Tensor
 from heatproof._check import check_whole, message
 from heatproof.errors import InputError
 from heatproof.noise._noise import Noise
+from heatproof.noise.lattice import Lattice
 
 __all__ = [
     "Chunk",
@@ -143,13 +144,15 @@ def generator(
 
 
 def fill(
-    noise: Noise,
+    noise: Noise | Lattice,
     values: Float[Tensor, "rows *drawn"],
     stream: Stream,
     chunk: int,
     source: torch.Generator | None = None,
 ) -> None:
     """Overwrite `values`, all rows of one chunk (a slice of a buffer, contiguous), with noise / scale.
+
+    Given a lattice, with what certificates are sampled from (`Lattice.fill`); given a noise, with its `fill`.
 
     The rows are filled on the device of `values`, on a CPU a cache-sized block at a time; no copy of them is
     made. A chunk is filled whole: its rows do not depend on how many of them are used. `source`, a generator
@@ -164,7 +167,7 @@ def fill(
 
 
 def random(
-    noise: Noise,
+    noise: Noise | Lattice,
     event_shape: torch.Size,
     stream: Stream,
     chunk: Chunk,
