@@ -4,9 +4,10 @@
 
 Simulates radius mode (the stopping rule that the certifier uses, fed Bernoulli draws; the certifier's 32
 selection draws an input are counted in) against a fixed number of draws equal to the horizon.
-Probabilities: spread ones, Φ(z) with z ~ N(0.6, 1.2²), 5 tables of 500; or those of a file (array `p`, every K-th). `loss` is the
-average certified radius at the fixed number minus that of radius mode, `saving` the ratio of draws,
-`tolerance` and `price` in units of noise_std, `price` per draw, as `certify(price=)` takes it.
+Probabilities: spread ones, Φ(z) with z ~ N(0.6, 1.2²), 5 tables of 500; or those of a file (array `p`, every
+K-th). `loss` is the average certified radius at the fixed number minus that of radius mode, `saving` the
+ratio of draws. `tolerance` and `price` are in units of noise_std, `price` for one draw: `certify` takes both
+times noise_std.
 """
 
 from __future__ import annotations

@@ -184,3 +184,45 @@ def test_maxima_are_taken_within_one_classifier_only() -> None:
     with pytest.raises(TypeError):
         max([proved, loose])  # type: ignore[type-var]
     assert isinstance(proved, MarginCertificate)
+
+
+def _pair(bias: tuple[float, float], kind: torch.dtype = torch.float64) -> nn.Linear:
+    """Return x ↦ (x + b_0, −x + b_1)."""
+    model = nn.Linear(1, 2, dtype=kind)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        model.bias.copy_(torch.tensor(bias, dtype=torch.float64))
+    return model
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e3, 1e6, 1e12])
+@pytest.mark.parametrize("place", [0.032, 0.7, 3.3])
+def test_large_logits_are_not_rounded_for_the_sake_of_the_radius(
+    kind: torch.dtype, size: float, place: float
+) -> None:
+    """The label changes at 0: no radius may reach it, whatever the logits are rounded to."""
+    x = torch.tensor([[place]], dtype=torch.float64)
+    one = certify_margin(_pair((size, size), kind), x)[0]
+    assert one.radius <= place
+    if kind is torch.float64 and size <= 1e6:
+        assert one.radius == pytest.approx(place, rel=1e-6)
+
+
+@pytest.mark.parametrize(("size", "step"), [(1e8 + 2.0, 1.0), (100.000002, 1e-6)])
+def test_inputs_in_double_precision_are_not_rounded(size: float, step: float) -> None:
+    model, x = _pair((-size, size)), torch.tensor([[size + step]], dtype=torch.float64)
+    one = certify_margin(model, x)[0]
+    assert one.label == int(model(x).argmax()) == 0
+    assert 0 < one.radius <= float(x) - size
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_what_a_coarser_network_sees_is_no_more_than_the_radius_away(kind: torch.dtype) -> None:
+    """Certified is the ball around the input given, of which the network sees the nearest number it has."""
+    for value in (100.000003, 1.005, 0.1):
+        x = torch.tensor([[value]], dtype=torch.float64)
+        one = certify_margin(_pair((0.0, 0.0), kind), x)[0]
+        assert 0 < one.radius <= value
+        moved = abs(value - float(x.to(kind)))
+        assert one.radius <= float(x.to(kind)) - moved

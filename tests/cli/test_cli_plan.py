@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from heatproof.certification._procedure import procedure
+from heatproof.noise import Gaussian
+
 Runner = Callable[..., tuple[int, str, str]]
 Check = Callable[[tuple[int, str, str]], str]
 
@@ -166,3 +169,72 @@ def test_a_plan_is_of_a_file_or_of_a_run(file: Path, heatproof: Runner, refused:
     assert "neither" in refused(heatproof("plan", *FEW))
     assert "both" in refused(heatproof("plan", "somewhere", "--probabilities", file, *FEW))
     assert "noise-std" in refused(heatproof("plan", "--probabilities", file, "--radii", "0.25"))
+
+
+def test_a_run_pays_for_the_rounding_as_the_certifier_does(run: Path, heatproof: Runner) -> None:
+    from heatproof.certification import SmoothedPredictor
+    from heatproof.certification._bounds import threshold
+    from heatproof.runs.folder import RunFolder
+    from heatproof.runs.identity import run_data
+    from heatproof.runs.training import load_model
+
+    words = (
+        "--pilot-inputs",
+        2,
+        "--pilot-samples",
+        50,
+        "--horizon",
+        1_000,
+        "--seeds",
+        1,
+        "--noise-std",
+        0.25,
+    )
+    made = _plan(heatproof, run, *words, "--radii", "0.1,0.25", "--acr")
+    folder = RunFolder.open(run)
+    data = run_data(folder)
+    predictor = SmoothedPredictor(load_model(folder), noise_std=0.25, grid_step=data.grid_step)
+    asked = procedure(predictor.noise, data.dimension, radii=[0.1, 0.25], estimation_samples=1_000)
+    settings = predictor.settings(data.test.x[:1], **asked)
+    for one in made["radii"]:
+        assert one["threshold"] == threshold(settings, one["radius"])
+        assert one["threshold"] > predictor.noise.threshold(one["radius"])
+    assert made["joint"]["selection_samples"] == asked["selection_samples"]
+    assert made["dimension"] == data.dimension
+
+
+def test_full_radii_count_the_selection_draws_of_the_certifier(file: Path, heatproof: Runner) -> None:
+    own = procedure(Gaussian(noise_std=0.25), 1, method="radius")["selection_samples"]
+    words = ("--probabilities", file, "--radii", "0.25", "--acr", *FEW)
+    assert _plan(heatproof, *words)["acr"]["selection_samples"] == own == 32
+    assert _plan(heatproof, *words, "--selection-samples", 8)["acr"]["selection_samples"] == 8
+
+
+def test_a_file_has_the_rounding_of_the_dimension_that_is_named(file: Path, heatproof: Runner) -> None:
+    words = ("--probabilities", file, "--radii", "0.25", "--acr", *FEW)
+    without, included = _plan(heatproof, *words), _plan(heatproof, *words, "--dimension", 150_528)
+    assert without["rounding"] is None
+    assert included["rounding"] == pytest.approx(150_528**0.5 * 0.25 * 2**-14, rel=1e-9)
+    assert included["radii"][0]["threshold"] > without["radii"][0]["threshold"]
+    assert included["acr"]["acr"] < without["acr"]["acr"]
+    assert "not included" in heatproof("plan", *words)[1]
+    assert "Included: 0.00592 (l2)" in heatproof("plan", *words, "--dimension", 150_528)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--json", "--rate", "1e-320"), "--rate"),
+        (("--horizon", str(10**12)), "137,438,943,232"),
+        (("--dimension", "0"), "dimension"),
+        (("--selection-samples", "0"), "selection-samples"),
+    ],
+)
+def test_numbers_without_end_are_refused(
+    words: tuple[str, ...], told: str, file: Path, heatproof: Runner, refused: Check
+) -> None:
+    assert told in refused(heatproof("plan", "--probabilities", file, "--radii", "0.25", *FEW, *words))
+
+
+def test_a_run_knows_its_dimension(heatproof: Runner, refused: Check) -> None:
+    assert "--dimension" in refused(heatproof("plan", "somewhere", "--dimension", 3, *FEW))

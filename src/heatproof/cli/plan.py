@@ -62,7 +62,11 @@ def plan(
     from heatproof.statistics import check_draws
 
     _check_source(run, probabilities, dimension)
-    for name, value in (("seeds", seeds), ("pilot-inputs", pilot_inputs), ("dimension", dimension or 1)):
+    for name, value in (
+        ("seeds", seeds),
+        ("pilot-inputs", pilot_inputs),
+        ("dimension", 1 if dimension is None else dimension),
+    ):
         check_whole(f"--{name}", value)
     for name, value in (("horizon", horizon), ("pilot-samples", pilot_samples)):
         check_draws(f"--{name}", value)

@@ -30,7 +30,8 @@ class PlanRequest:
     """What is to be certified: decisions at `radii` (in `norm`, input units), and full radii if `acr`.
 
     `alpha` is that of one input. `dimension` is how many numbers an input has; None: rounding to the
-    lattice is left out. Inputs lie on the grid of `grid_step`, or anywhere. Numbers left out are the certifier's.
+    lattice is left out. Inputs lie on the grid of `grid_step`, or anywhere. Numbers left out are
+    the certifier's.
     """
 
     noise: Noise

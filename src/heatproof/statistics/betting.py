@@ -12,10 +12,11 @@ so K does, and the bound, the m with K_n(m) = 1/α, exceeds μ only where K_n(μ
 for all numbers of draws at once. ∎
 
 The product does not depend on the order of the draws and, its logarithm being a sum of concave functions of
-the X_i, is not increased where scores are rounded down, or split between two neighbouring nodes with the same
-mean: the bound is recomputed from a histogram, and a little lower than from the scores. Source: Waudby-Smith & Ramdas (2024), whose stakes follow the draws so far; ours
-are fixed, which gives up some power for a bound that anybody can recompute. For scores 0 and 1 with c_j
-spread as Beta(1, shape) it is the mixture of `mixture.py`.
+the X_i, is not increased where scores are rounded down, or split between two neighbouring nodes with the
+same mean: the bound is recomputed from a histogram, and a little lower than from the scores. Source:
+Waudby-Smith & Ramdas (2024), whose stakes follow the draws so far; ours are fixed, which gives up some
+power for a bound that anybody can recompute. For scores 0 and 1 with c_j spread as Beta(1, shape) it is the
+mixture of `mixture.py`.
 """
 
 from __future__ import annotations
