@@ -118,12 +118,13 @@ class DiffusionChain(nn.Module):
 
 def _modules(given: object) -> list[nn.Module]:
     """Return the modules as a list."""
-    listed = list(given) if isinstance(given, Iterable) else [given]
-    wrong = next((one for one in listed if not isinstance(one, nn.Module)), None)
-    if wrong is not None or not isinstance(given, Iterable):
-        got = type(given if wrong is None else wrong).__name__
-        raise InputError(message("chain", f"a {got}", "a sequence of nn.Module, and a head"), name="chain")
-    return listed
+    listed: list[object] = list(given) if isinstance(given, Iterable) else [given]
+    modules = [one for one in listed if isinstance(one, nn.Module)]
+    if len(modules) < len(listed) or not isinstance(given, Iterable):
+        wrong = next((one for one in listed if not isinstance(one, nn.Module)), given)
+        got = f"a {type(wrong).__name__}"
+        raise InputError(message("chain", got, "a sequence of nn.Module, and a head"), name="chain")
+    return modules
 
 
 def _misfit(event_shape: Sequence[int], error: Exception) -> ModelError:
@@ -138,10 +139,12 @@ def _checked(noise_stds: object, blocks: int) -> tuple[float, ...]:
         f"{blocks} numbers > 0",
         "One fixed number a block; noise that depends on x is no noise.",
     )
-    several = isinstance(noise_stds, Iterable) and not isinstance(noise_stds, Tensor)
-    given = tuple(noise_stds) if several else ()
+    given: tuple[object, ...] = ()
+    got = f"a {type(noise_stds).__name__}"
+    if isinstance(noise_stds, Iterable) and not isinstance(noise_stds, Tensor):
+        given = tuple(noise_stds)
+        got = f"{len(given)} for {blocks} blocks"
     if blocks < 1 or len(given) != blocks:
-        got = f"{len(given)} for {blocks} blocks" if several else f"a {type(noise_stds).__name__}"
         raise InputError(message("noise_stds", got, allowed, advice), name="noise_stds")
     return tuple(check_number("noise_stds", value, above=0, advice=advice) for value in given)
 

@@ -49,5 +49,6 @@ def look_schedule(horizon: int, ratio: float = 1.0) -> Int64[np.ndarray, " looks
 
 def _following(samples: int, ratio: float) -> int:
     """Return the first multiple of 256 above 1,024 that is at least `ratio` times `samples`, and above it."""
-    least = max(math.ceil(ratio * samples), samples + 1, _FIRST[-1] + 1)
-    return -(-least // _STEP) * _STEP
+    least: int = max(math.ceil(ratio * samples), samples + 1, _FIRST[-1] + 1)
+    steps = -(-least // _STEP)
+    return steps * _STEP
