@@ -127,8 +127,9 @@ class Bench:
         return _compared(self.name, [contestant.row() for contestant in contestants])
 
     def _flips(self) -> dict[str, Any]:
-        rows = (2**12 if self.quick else 2**16) // (1 if self.name == "lenet" else 4)
-        sets = {one.title: one for one in (Options(), Options("bfloat16", channels_last=True))}
+        rows = (2**12 if self.quick else 2**15) // (1 if self.name == "lenet" else 4)
+        compared = (Options(), Options(channels_last=True), Options("bfloat16", channels_last=True))
+        sets = {one.title: one for one in compared}
         return {
             title: _measure("flips", replace(self.setting, device="cpu", rows=rows, options=one))
             for title, one in sets.items()

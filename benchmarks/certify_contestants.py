@@ -81,7 +81,7 @@ def _execution(setting: Setting) -> dict[str, Any]:
     """Return the keyword that carries the options, none where all are as by default."""
     if not setting.options.chosen:
         return {}
-    from heatproof.certification._execution import Execution
+    from heatproof.certification.sampling.execution import Execution
 
     return {"execution": Execution(**setting.options.chosen)}
 

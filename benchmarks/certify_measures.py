@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-SIZES = (1, 8, 32, 128, 256, 1024)
+SIZES = (1, 7, 256, 1000)
+PIECES = (24, 200)
 REFERENCE = 64
 
 
@@ -71,39 +72,42 @@ def _peak() -> float:
 
 
 def _flips(setting: Setting) -> dict[str, Any]:
-    """Count rows whose vote is another one when the batch has another size than 64."""
+    """Count rows whose vote is another one than in passes of 64 rows on one thread each."""
     import torch
     from certify_setting import NOISE_STD, images, network
 
-    from heatproof.certification._execution import Execution
-    from heatproof.certification._forward import prepare
+    from heatproof.certification.sampling.execution import Execution
+    from heatproof.certification.sampling.forward import Forward, prepare
+    from heatproof.certification.sampling.workers import Workers
 
     model = network(setting.network, setting.weights)
     x = images(setting.network, 16)[0]
-    noise = torch.Generator().manual_seed(0)
     rows = torch.cat([x] * (setting.rows // len(x)))
-    rows += NOISE_STD * torch.randn(rows.shape, generator=noise)
+    rows += NOISE_STD * torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
 
-    def logits(size: int, parts: int, *, deterministic: bool = False) -> Any:
-        execution = Execution(
-            batch_size=size, workers=1, deterministic=deterministic, **setting.options.chosen
-        )
-        (forward,) = prepare(model, execution, rows.shape[1:])
-        starts = range(0, len(rows), parts)
-        return torch.cat(
-            [forward(rows[s : s + parts], s % size if deterministic else 0).float() for s in starts]
-        )
+    def logits(part: int, size: int = REFERENCE, **more: Any) -> torch.Tensor:
+        execution = Execution(**{"batch_size": size, **setting.options.chosen, **more})
 
-    def apart(one: Any, other: Any) -> dict[str, Any]:
+        def work(forward: Forward, start: int) -> torch.Tensor:
+            return forward(rows[start : start + part], start % size if forward.fixed else 0).float()
+
+        with Workers(prepare(model, execution, rows.shape[1:])) as workers:
+            return torch.cat(list(workers.map(work, range(0, len(rows), part))))
+
+    def apart(one: torch.Tensor, other: torch.Tensor) -> dict[str, Any]:
         flips = int((one.argmax(1) != other.argmax(1)).sum())
         return {"flips": flips, "largest_difference": float((one - other).abs().max())}
 
-    reference = logits(REFERENCE, REFERENCE)
-    found = {str(size): apart(logits(size, size), reference) for size in SIZES}
-    whole = logits(REFERENCE, len(rows), deterministic=True)
-    pieces = [apart(logits(REFERENCE, parts, deterministic=True), whole) for parts in (24, 200)]
-    found["deterministic"] = max(pieces, key=lambda one: one["flips"])
-    return {"rows": len(rows), "batch_sizes": found}
+    reference = logits(REFERENCE)
+    ways = {f"{size} rows": apart(logits(size, size), reference) for size in SIZES}
+    ways |= {"64 rows, all threads": apart(logits(REFERENCE, workers=1), reference)}
+    if setting.options.chosen:
+        itself = logits(REFERENCE, precision="own", channels_last=False, compile=False)
+        ways["64 rows, the model without options"] = apart(itself, reference)
+    fixed = logits(REFERENCE, deterministic=True)
+    for part in PIECES:
+        ways[f"deterministic, {part} at a time"] = apart(logits(part, deterministic=True), fixed)
+    return {"rows": len(rows), "ways": ways}
 
 
 def _lattice(setting: Setting) -> dict[str, Any]:
@@ -111,8 +115,8 @@ def _lattice(setting: Setting) -> dict[str, Any]:
     import torch
     from certify_setting import NOISE_STD, images, network
 
-    from heatproof.certification._execution import Execution
-    from heatproof.certification._forward import prepare
+    from heatproof.certification.sampling.execution import Execution
+    from heatproof.certification.sampling.forward import prepare
     from heatproof.noise import Gaussian, Lattice
 
     torch.set_num_threads(1)

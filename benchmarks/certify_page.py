@@ -52,16 +52,17 @@ def _lattice(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _flips(found: dict[str, Any]) -> Iterator[str]:
-    yield "Votes that differ from those of passes of 64 rows, by the rows of a pass:"
+    yield "Votes unlike those of passes of 64 rows on one thread (deterministic: unlike one another):"
     yield ""
-    yield "| options | rows | rows of a pass: flips (largest difference of logits) |"
-    yield "|---|---|---|"
+    yield "| options | votes | passes of | other votes | largest difference of logits |"
+    yield "|---|---|---|---|---|"
     for title, one in found.items():
         if "skipped" in one:
-            yield f"| {title} | {one['skipped']} | |"
+            yield f"| {title} | {one['skipped']} | | | |"
             continue
-        cells = [f"{k}: {v['flips']} ({v['largest_difference']:.1e})" for k, v in one["batch_sizes"].items()]
-        yield f"| {title} | {one['rows']:,} | {', '.join(cells)} |"
+        for way, other in one["ways"].items():
+            head = f"| {title} | {one['rows']:,} | {way} |"
+            yield f"{head} {other['flips']} | {other['largest_difference']:.1e} |"
 
 
 def _memory(found: dict[str, Any]) -> Iterator[str]:

@@ -5,8 +5,9 @@
 Nanoseconds a number, best of N, one thread, processor time. `bulk` is one float32 `normal_` of the whole
 buffer; `keyed` fills it on the lattice (from 53-bit words) chunk by chunk, as the certifier does above draw
 1,024, `first draws` in the chunks of 8 of the first 128; `plain` is x + s·ξ into another buffer, `lattice`
-the exact sum, in place. For each network `overhead` is what the exact sum adds, and `keyed_overhead` what drawing
-its noise adds, as a share of the time of bulk normals, plain sums and forward passes (float32, batch 512).
+the exact sum, in place. For each network `overhead` is what the exact sum adds, and `keyed_overhead` what
+drawing its noise adds, as a share of the time of bulk normals, plain sums and forward passes (float32, batch
+512).
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from heatproof.certification import Certificate, Execution, SmoothedPredictor, certify
-from heatproof.certification._draws import LARGEST_CHUNK, Drawing, Draws, draws
-from heatproof.certification._schedule import Schedule
+from heatproof.certification.sampling.draws import LARGEST_CHUNK, Drawing, Draws, draws
+from heatproof.certification.sampling.schedule import Schedule
 from heatproof.errors import ModelError
 from heatproof.noise import Gaussian, Lattice
 from heatproof.noise.keyed import Stage, Stream, generator, pieces

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from heatproof import networks as hn
 from heatproof._types import Classifier
 from heatproof.certification._adapters import BlackBox
-from heatproof.certification._execution import Execution
-from heatproof.certification._forward import Forward, prepare
 from heatproof.certification._model import AtTimeZero
+from heatproof.certification.sampling.execution import Execution
+from heatproof.certification.sampling.forward import Forward, prepare
 from heatproof.errors import InputError, ModelError
 
 EVENT = torch.Size((1, 16, 16))
@@ -256,9 +256,9 @@ import sys, torch
 from torch._dynamo.utils import counters
 from heatproof import networks as hn
 from heatproof._types import Classifier
-from heatproof.certification._execution import Execution
-from heatproof.certification._forward import prepare
-from heatproof.certification._workers import Workers
+from heatproof.certification.sampling.execution import Execution
+from heatproof.certification.sampling.forward import prepare
+from heatproof.certification.sampling.workers import Workers
 torch.manual_seed(0)
 event = torch.Size((1, 16, 16))
 timed = hn.LeNet(time_conditioned=True).build(event, 4, [0.5], [0.25])
@@ -278,8 +278,8 @@ print("compiled")
 
 UNCOMPILED = """
 import torch
-from heatproof.certification._execution import Execution
-from heatproof.certification._forward import prepare
+from heatproof.certification.sampling.execution import Execution
+from heatproof.certification.sampling.forward import prepare
 from heatproof.errors import InputError
 model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh())
 try:

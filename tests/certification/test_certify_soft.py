@@ -14,7 +14,7 @@ from scipy.stats import binom
 from torch import Tensor
 
 from heatproof.certification import Certificates, certify, make_certificate
-from heatproof.certification._votes import score_edges
+from heatproof.certification.sampling.votes import score_edges
 from heatproof.errors import InputError
 
 FALSE_ALARM = 1e-6

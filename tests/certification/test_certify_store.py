@@ -22,7 +22,7 @@ from heatproof.certification import (
     make_certificate,
     verify_store,
 )
-from heatproof.certification._store import Certification
+from heatproof.certification._store_rows import Certification
 from heatproof.errors import InputError, RunFolderError, StorageError
 
 MakeSettings = Callable[..., CertificationSettings]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from heatproof.certification._forward import Forward
-from heatproof.certification._workers import Workers
+from heatproof.certification.sampling.forward import Forward
+from heatproof.certification.sampling.workers import Workers
 from heatproof.errors import HeatproofError
 
 CPU = torch.device("cpu")

@@ -15,7 +15,6 @@ from torch import Tensor
 from heatproof._check import check_labels, message
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.certification._choice import input_keys
-from heatproof.certification._execution import Execution
 from heatproof.certification._inputs import as_inputs
 from heatproof.certification._procedure import procedure
 from heatproof.certification._record import Certificate
@@ -24,6 +23,7 @@ from heatproof.certification._smoothed import SmoothedPredictor
 from heatproof.certification._store import CertificateStore
 from heatproof.certification._stored import certify_stored, open_certification
 from heatproof.certification.results import Certificates
+from heatproof.certification.sampling.execution import Execution
 from heatproof.data import DataSet
 from heatproof.errors import InputError
 from heatproof.noise import Noise

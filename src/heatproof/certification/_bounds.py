@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from heatproof._intervals import lower_bound
 from heatproof.certification._settings import CertificationSettings
-from heatproof.certification._votes import score_edges
+from heatproof.certification.sampling.votes import score_edges
 from heatproof.statistics import betting_lower_bounds, simultaneous_bounds
 
 __all__ = ["Bounds", "Look", "bounds", "threshold"]

@@ -16,8 +16,8 @@ _COMMON = ("l1", "l2", "linf")
 def norm_names(noise: Noise, dimension: int) -> tuple[str, ...]:
     """Return the norms in which a certificate with this noise can be asked for, beside any "lp", p ≥ 1.
 
-    The figures that a certificate lists may be more: "volume", a measure of the certified set, is no norm, and
-    nothing is promised of the points closer than it.
+    The figures that a certificate lists may be more: "volume", a measure of the certified set, is no norm,
+    and nothing is promised of the points closer than it.
     """
     listed = noise.radii(1.0, dimension)
     return tuple(name for name in listed if name == noise.norm or _power(name) is not None)

@@ -11,7 +11,7 @@ from heatproof._check import message
 from heatproof.certification._bounds import Bounds, Look, bounds
 from heatproof.certification._norms import radii_of
 from heatproof.certification._settings import CertificationSettings
-from heatproof.certification._votes import score_edges
+from heatproof.certification.sampling.votes import score_edges
 from heatproof.errors import InputError
 
 __all__ = ["ABSTAIN", "Certificate", "make_certificate"]

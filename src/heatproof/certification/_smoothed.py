@@ -14,13 +14,13 @@ from torch import Tensor
 from heatproof._check import check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
 from heatproof.certification._choice import choose, input_keys
-from heatproof.certification._execution import Execution
 from heatproof.certification._record import ABSTAIN, Certificate, make_certificate
 from heatproof.certification._rules import looks_of, rule_of
-from heatproof.certification._schedule import Sampled
 from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._smoothing import Smoothing
 from heatproof.certification._under_noise import UnderNoise, warn
+from heatproof.certification.sampling.execution import Execution
+from heatproof.certification.sampling.schedule import Sampled
 from heatproof.errors import InputError
 from heatproof.noise import Noise
 from heatproof.statistics import FixedRule

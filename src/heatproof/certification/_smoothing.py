@@ -12,25 +12,22 @@ from torch import Tensor
 
 from heatproof._types import Classifier
 from heatproof.certification._choice import Choice
-from heatproof.certification._draws import Drawing
-from heatproof.certification._execution import Execution
-from heatproof.certification._forward import Forward, prepare
+from heatproof.certification._identity import changed_meanwhile, fingerprint, unchanged_attributes, written
 from heatproof.certification._model import (
-    changed_meanwhile,
     check_rows,
     checked_logits,
     device_of,
     evaluating,
-    fingerprint,
     not_finite,
     one_pass_labels,
-    unchanged_attributes,
-    written,
 )
-from heatproof.certification._sampling import Sampler
-from heatproof.certification._schedule import Sampled, Schedule
 from heatproof.certification._under_noise import UnderNoise, noisy_copies, pilot_rows, under_noise
-from heatproof.certification._votes import Voter, score_edges
+from heatproof.certification.sampling.draws import Drawing
+from heatproof.certification.sampling.execution import Execution
+from heatproof.certification.sampling.forward import Forward, prepare
+from heatproof.certification.sampling.sampler import Sampler
+from heatproof.certification.sampling.schedule import Sampled, Schedule
+from heatproof.certification.sampling.votes import Voter, score_edges
 from heatproof.noise import InteriorDiffusion, Lattice
 from heatproof.noise.keyed import Stage, Stream, content_key, generator
 from heatproof.statistics import State, StoppingRule

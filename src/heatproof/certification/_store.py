@@ -10,64 +10,18 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from heatproof._check import message
-from heatproof.certification._bounds import Look
 from heatproof.certification._record import Certificate
 from heatproof.certification._settings import CertificationSettings
+from heatproof.certification._store_rows import SCHEMA, Certification, certificate_of, differences, row_of
 from heatproof.errors import HeatproofError, InputError, RunFolderError, StorageError
 
-__all__ = ["CertificateStore", "Certification"]
+__all__ = ["CertificateStore"]
 
 FORMAT = 2
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS certifications (
-    id INTEGER PRIMARY KEY,
-    settings TEXT NOT NULL,
-    plan TEXT NOT NULL,
-    boundaries TEXT NOT NULL DEFAULT '[]',
-    seconds REAL NOT NULL DEFAULT 0,
-    UNIQUE (settings, plan)
-);
-CREATE TABLE IF NOT EXISTS certificates (
-    certification INTEGER NOT NULL REFERENCES certifications (id),
-    input INTEGER NOT NULL,
-    target INTEGER,
-    one_pass INTEGER,
-    candidate INTEGER NOT NULL,
-    abstained INTEGER NOT NULL,
-    p_lower REAL NOT NULL,
-    p_upper REAL NOT NULL,
-    radius REAL NOT NULL,
-    radii TEXT NOT NULL,
-    rounding REAL NOT NULL,
-    selection_counts TEXT NOT NULL,
-    estimation_counts TEXT NOT NULL,
-    looks TEXT NOT NULL,
-    PRIMARY KEY (certification, input)
-);
-"""
-
-
-@dataclass(frozen=True)
-class Certification:
-    """One set of settings applied to one list of inputs: `split` and the inputs' indices, in order.
-
-    `boundaries` is the stopping table that it was begun with (empty for fixed n), `digest` a SHA-256 of the
-    contents of the inputs.
-    """
-
-    id: int
-    settings: CertificationSettings
-    split: str
-    index: tuple[int, ...]
-    seconds: float
-    boundaries: tuple[dict[str, Any], ...] = ()
-    digest: str = ""
 
 
 class CertificateStore:
@@ -143,7 +97,7 @@ class CertificateStore:
             done = self._rows("SELECT COUNT(*) FROM certificates WHERE certification = ?", (one.id,))[0][0]
             shared = one.split == split and not set(one.index).isdisjoint(index)
             if done < len(one.index) and shared:
-                got = "; ".join(_differences(one, settings, index))
+                got = "; ".join(differences(one, settings, index))
                 allowed = f"what certification {one.id} began with ({done} of {len(one.index)} inputs done)"
                 advice = "Repeat its settings to go on, or begin another one beside it (--beside)."
                 raise InputError(message("certification", got, allowed, advice), name="settings")
@@ -171,7 +125,7 @@ class CertificateStore:
         with self._transaction() as run:
             run.execute(
                 f"INSERT INTO certificates VALUES ({', '.join('?' * 14)})",  # noqa: S608 - only question marks
-                _row(certification, certificate),
+                row_of(certification, certificate),
             )
             run.execute(
                 "UPDATE certifications SET seconds = seconds + ? WHERE id = ?", (seconds, certification.id)
@@ -180,7 +134,7 @@ class CertificateStore:
     def stored(self, certification: Certification) -> list[Certificate]:
         """Return what is stored so far, in the order of the plan."""
         rows = self._rows("SELECT * FROM certificates WHERE certification = ?", (certification.id,))
-        found = {row[1]: _certificate(row, certification.settings) for row in rows}
+        found = {row[1]: certificate_of(row, certification.settings) for row in rows}
         return [found[index] for index in certification.index if index in found]
 
     def missing(self, certification: Certification) -> set[int]:
@@ -201,7 +155,7 @@ class CertificateStore:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+            self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -235,58 +189,6 @@ class CertificateStore:
             tuple(json.loads(boundaries)),
             planned.get("digest", ""),
         )
-
-
-def _differences(
-    one: Certification, settings: CertificationSettings, index: tuple[int, ...]
-) -> Iterator[str]:
-    """Yield what a certification has else than `settings` and `index`, each in a few words."""
-    for name in type(settings).model_fields:
-        new, old = getattr(settings, name), getattr(one.settings, name)
-        if new != old:
-            hashes = name == "model_fingerprint"
-            yield "another model (weights or structure)" if hashes else f"{name} {new!r}, there {old!r}"
-    if one.index != index:
-        yield f"{len(index)} other inputs"
-
-
-def _row(certification: Certification, certificate: Certificate) -> tuple[object, ...]:
-    return (
-        certification.id,
-        certificate.index,
-        certificate.target,
-        certificate.one_pass,
-        certificate.candidate,
-        int(certificate.abstained),
-        certificate.p_lower,
-        certificate.p_upper,
-        certificate.radius,
-        json.dumps(certificate.radii),
-        certificate.rounding,
-        json.dumps(certificate.selection_counts),
-        json.dumps(certificate.estimation_counts),
-        json.dumps([asdict(look) for look in certificate.looks]),
-    )
-
-
-def _certificate(row: tuple[Any, ...], settings: CertificationSettings) -> Certificate:
-    _, index, target, one_pass, candidate, abstained, p_lower, p_upper, _, radii, rounding, *texts = row
-    selection, estimation, looks = (json.loads(str(text)) for text in texts)
-    return Certificate(
-        index=index,
-        candidate=candidate,
-        abstained=bool(abstained),
-        p_lower=p_lower,
-        p_upper=p_upper,
-        radii=json.loads(radii),
-        rounding=rounding,
-        selection_counts=tuple(selection),
-        estimation_counts=tuple(estimation),
-        settings=settings,
-        looks=tuple(Look(**look) for look in looks),
-        target=target,
-        one_pass=one_pass,
-    )
 
 
 def _translate(error: sqlite3.DatabaseError, path: Path) -> HeatproofError:

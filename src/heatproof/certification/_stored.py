@@ -13,7 +13,8 @@ from heatproof.certification._record import Certificate
 from heatproof.certification._rules import rule_of, stopping_table
 from heatproof.certification._settings import CertificationSettings
 from heatproof.certification._smoothed import SmoothedPredictor
-from heatproof.certification._store import CertificateStore, Certification
+from heatproof.certification._store import CertificateStore
+from heatproof.certification._store_rows import Certification
 
 __all__ = ["certify_stored", "inputs_digest", "open_certification"]
 

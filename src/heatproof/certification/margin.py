@@ -20,15 +20,8 @@ from torch import Tensor, nn
 
 from heatproof._check import check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
-from heatproof.certification._model import (
-    asked,
-    check_rows,
-    device_of,
-    evaluating,
-    fingerprint,
-    not_finite,
-    precision_of,
-)
+from heatproof.certification._identity import fingerprint
+from heatproof.certification._model import asked, check_rows, device_of, evaluating, not_finite, precision_of
 from heatproof.errors import InputError, LipschitzError
 from heatproof.lipschitz import Bound, lipschitz_bound, product, split_head
 from heatproof.noise.keyed import content_key

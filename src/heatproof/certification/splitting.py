@@ -26,14 +26,8 @@ from torch import Tensor
 
 from heatproof._check import check_inputs, check_labels, check_number, check_whole, message
 from heatproof._types import Classifier
-from heatproof.certification._model import (
-    check_rows,
-    checked_logits,
-    device_of,
-    evaluating,
-    fingerprint,
-    one_pass_labels,
-)
+from heatproof.certification._identity import fingerprint
+from heatproof.certification._model import check_rows, checked_logits, device_of, evaluating, one_pass_labels
 from heatproof.errors import InputError
 from heatproof.noise.keyed import Stage, generator
 

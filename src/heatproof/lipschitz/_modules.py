@@ -49,7 +49,8 @@ def lipschitz_bound(module: nn.Module, event_shape: Sequence[int]) -> Bound:
     frequency of a convolution.
 
     Errors: `InputError` for what is no shape; `LipschitzError` that names the module for which no bound is
-    known: attention, layer, group and instance normalisation, BatchNorm and dropout in training mode, modules with hooks or of unknown class.
+    known: attention, layer, group and instance normalisation, BatchNorm and dropout in training mode,
+    modules with hooks or of unknown class.
     """
     shape = _checked_shape(event_shape)
     bounds = [Bound(1.0, "identity", shape)]

@@ -14,7 +14,7 @@ from heatproof._check import message
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.attacks import AttackResult, BrokenCertificates, attack_radii, break_certificates
 from heatproof.certification import Certificate, CertificationSettings, fingerprint
-from heatproof.certification._store import Certification
+from heatproof.certification._store_rows import Certification
 from heatproof.data import DataSet, Split
 from heatproof.errors import RunFolderError
 from heatproof.networks import at_time

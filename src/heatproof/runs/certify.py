@@ -13,7 +13,7 @@ from heatproof.certification import (
     CertificateStore,
     SmoothedPredictor,
 )
-from heatproof.certification._store import Certification
+from heatproof.certification._store_rows import Certification
 from heatproof.certification._stored import certify_stored, open_certification
 from heatproof.data import DataSet
 from heatproof.errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heatproof.certification import Certificate, CertificationSettings
-from heatproof.certification._store import Certification
+from heatproof.certification._store_rows import Certification
 from heatproof.runs.state import Challenge
 
 __all__ = ["certification_notes", "classifier_words"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from heatproof._check import check_whole
 from heatproof._intervals import upper_bound
 from heatproof.certification import Certificate, CertificationSettings, Execution, SmoothedPredictor
-from heatproof.certification._verify import UNREADABLE
+from heatproof.certification.checking.verify import UNREADABLE
 from heatproof.data import DataSet
 from heatproof.errors import InputError
 

@@ -21,7 +21,7 @@ from heatproof.certification import (
 from heatproof.certification._model import checked_logits, device_of, evaluating
 from heatproof.certification._rules import rule_of, stopping_table
 from heatproof.certification._stored import inputs_digest
-from heatproof.certification._verify import UNREADABLE, read_store, verify_rows
+from heatproof.certification.checking.verify import UNREADABLE, read_store, verify_rows
 from heatproof.data import DataSet, Split
 from heatproof.errors import HeatproofError, InputError
 from heatproof.noise import Lattice

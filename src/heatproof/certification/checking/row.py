@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from heatproof.certification._recompute import lower_bound, score_bound, upper_bound
-from heatproof.certification._verify_settings import Known
+from heatproof.certification.checking.arithmetic import lower_bound, score_bound, upper_bound
+from heatproof.certification.checking.known import Known
 
 __all__ = ["row_faults"]
 

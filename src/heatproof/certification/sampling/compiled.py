@@ -13,8 +13,8 @@ from torch import Tensor
 
 from heatproof._check import message
 from heatproof._types import Classifier
-from heatproof.certification._forward import Forward
 from heatproof.certification._model import AtTimeZero
+from heatproof.certification.sampling.forward import Forward
 from heatproof.errors import InputError, ModelError
 
 __all__ = ["compiled"]

@@ -1,7 +1,7 @@
 """The independent checker: recomputes every certificate from what is stored of it, with code of its own.
 
 It shares nothing with the certifier: it reads the SQLite file itself, and its arithmetic is its own
-(`_recompute`, `_recompute_noise`). It proves that radii follow from counts, settings and stopping
+(`arithmetic`, `noises`). It proves that radii follow from counts, settings and stopping
 boundaries, and that the boundaries keep their level; not that the counts were drawn honestly, nor that
 labels are those of the data: `heatproof verify` compares those with the run's data and draws a few inputs
 again.
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from heatproof._check import message
-from heatproof.certification._verify_row import row_faults
-from heatproof.certification._verify_settings import Known, settings_faults
+from heatproof.certification.checking.known import Known, settings_faults
+from heatproof.certification.checking.row import row_faults
 from heatproof.errors import RunFolderError
 
 __all__ = ["UNREADABLE", "Verification", "read_store", "verify_rows", "verify_store"]

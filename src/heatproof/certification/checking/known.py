@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from heatproof.certification._recompute import boundary_level
-from heatproof.certification._recompute_noise import NOISES, KnownNoise
+from heatproof.certification.checking.arithmetic import boundary_level
+from heatproof.certification.checking.noises import NOISES, KnownNoise
 
 __all__ = ["Known", "settings_faults"]
 

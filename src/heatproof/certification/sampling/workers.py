@@ -12,7 +12,7 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
-from heatproof.certification._forward import Forward
+from heatproof.certification.sampling.forward import Forward
 from heatproof.errors import HeatproofError
 
 __all__ = ["Workers"]

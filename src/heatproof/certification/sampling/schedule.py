@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Int64
 
-from heatproof.certification._draws import Draws, draws
+from heatproof.certification.sampling.draws import Draws, draws
 from heatproof.noise.keyed import Stage
 from heatproof.statistics import State, StoppingRule
 

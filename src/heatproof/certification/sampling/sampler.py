@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heatproof.certification._draws import Drawing, Draws
-from heatproof.certification._forward import Forward
-from heatproof.certification._schedule import Sampled, Schedule
-from heatproof.certification._votes import Voter
-from heatproof.certification._workers import Workers
+from heatproof.certification.sampling.draws import Drawing, Draws
+from heatproof.certification.sampling.forward import Forward
+from heatproof.certification.sampling.schedule import Sampled, Schedule
+from heatproof.certification.sampling.votes import Voter
+from heatproof.certification.sampling.workers import Workers
 from heatproof.noise.keyed import Stage, Stream
 
 __all__ = ["Sampler"]

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from heatproof._check import message
 from heatproof._types import Classifier
 from heatproof.certification._adapters import BlackBox
-from heatproof.certification._execution import Execution
 from heatproof.certification._model import device_of, evaluating, module_of, precision_of
-from heatproof.certification._twins import twins_of
+from heatproof.certification.sampling.execution import Execution
+from heatproof.certification.sampling.twins import twins_of
 from heatproof.errors import InputError
 
 __all__ = ["Forward", "prepare"]
@@ -112,7 +112,7 @@ def prepare(
         private=bool(twins),
     )
     if execution.compile:
-        from heatproof.certification._compiled import compiled
+        from heatproof.certification.sampling.compiled import compiled
 
         return (compiled(first, event_shape),) * count
     return tuple(replace(first, network=twin) for twin in twins) or (first,)

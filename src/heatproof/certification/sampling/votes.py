@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from heatproof.certification._forward import Forward
 from heatproof.certification._model import asked
+from heatproof.certification.sampling.forward import Forward
 from heatproof.noise.keyed import Piece
 from heatproof.statistics import score_nodes
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from heatproof._check import message
 from heatproof._types import Classifier
-from heatproof.certification._execution import Execution
 from heatproof.certification._model import AtTimeZero, evaluating, module_of, precision_of
+from heatproof.certification.sampling.execution import Execution
 from heatproof.errors import ModelError
 
 __all__ = ["twins_of"]

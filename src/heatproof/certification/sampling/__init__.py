@@ -1,0 +1,1 @@
+"""Draws of many inputs, forward passes side by side, and the counts of votes."""
