@@ -49,8 +49,6 @@ ALL = (
 )
 FLOOR_SHARE, OVERHEAD, MEMORY_RATIO = 0.90, 0.03, 1.2
 TIMES_PLAIN = {("lenet", Options()): 1.5, ("resnet", Options()): 2.2, ("resnet", FAST): 10.0}
-ROWS = {"lenet": 40_000, "resnet": 8_000}
-"""Rows a turn on a processor: two to ten seconds of the plain loop."""
 DRAWS = (1_000, 10_000, 100_000)
 
 
@@ -96,9 +94,10 @@ class Bench:
     setting: Setting = field(init=False)
 
     def __post_init__(self) -> None:
-        rows = ROWS[self.name] // (4 if self.quick else 1) * (1 if self.device == "cpu" else 50)
         weights = str(self.folder / f"{self.name}.safetensors")
-        self.setting = Setting(self.name, weights, self.device, rows=rows)
+        rows = 2_000 if self.device == "cpu" else 100_000
+        seconds = 1.0 if self.quick else 3.0
+        self.setting = Setting(self.name, weights, self.device, rows=rows, seconds=seconds)
 
     def all(self) -> dict[str, Any]:
         """Return every figure of this network."""
@@ -137,7 +136,7 @@ class Bench:
 
     def _memory(self) -> dict[str, Any]:
         draws = DRAWS[:2] if self.quick else DRAWS
-        plain = replace(self.setting, rows=draws[-1] // (1 if self.quick else 10), allocator="default")
+        plain = replace(self.setting, rows=draws[-1], allocator="default")
         return {
             "plain": _measure("plain_memory", plain),
             "engine": {str(n): _measure("engine_memory", replace(self.setting, rows=n)) for n in draws},

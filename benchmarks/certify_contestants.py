@@ -1,8 +1,8 @@
 """One process of `benchmarks/certify.py`: gets ready, then measures once for every line it is sent.
 
-It prints one JSON object a line: first what it is, then {"rows", "seconds", "cpu_seconds"} for each line
-on its standard input. The allocator is set before PyTorch is loaded, by the command line's own function, or
-left at its default.
+How many rows take the time of a turn is found out once, by a short run. One JSON object a line is printed:
+first what it is, then {"rows", "seconds", "cpu_seconds"} for each line on its standard input. The allocator
+is set before PyTorch is loaded, by the command line's own function, or left at its default.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "main"]
 
+SELECTION = 100
+
 
 @dataclass(frozen=True)
 class Ready:
-    """A contestant: what it says of itself, and how it does about that many rows (returns how many)."""
+    """A contestant: what it says of itself, and how it does about so many rows (it returns how many)."""
 
     about: dict[str, Any]
-    run: Callable[[], int]
+    run: Callable[[int], int]
 
 
 def main() -> None:
@@ -40,12 +42,24 @@ def main() -> None:
 
     setting = Setting(**{**described, "options": Options(**described["options"])})
     ready = KINDS[kind](setting)
+    rows = 0 if "skipped" in ready.about else _rows_of_a_turn(ready, setting)
     _say(ready.about)
     for _ in sys.stdin:
-        began, began_cpu = time.perf_counter(), time.process_time()
-        rows = ready.run()
-        seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        _say({"rows": rows, "seconds": seconds, "cpu_seconds": cpu})
+        _say(_timed(ready, rows))
+
+
+def _rows_of_a_turn(ready: Ready, setting: Setting) -> int:
+    _timed(ready, setting.rows)
+    short = _timed(ready, setting.rows)
+    in_time: int = round(setting.seconds * short["rows"] / short["seconds"])
+    return max(setting.rows, in_time)
+
+
+def _timed(ready: Ready, rows: int) -> dict[str, Any]:
+    began, began_cpu = time.perf_counter(), time.process_time()
+    done = ready.run(rows)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
+    return {"rows": done, "seconds": seconds, "cpu_seconds": cpu}
 
 
 def _say(value: dict[str, Any]) -> None:
@@ -60,20 +74,18 @@ def _engine(setting: Setting) -> Ready:
     import heatproof as hp
 
     if setting.options.chosen and "execution" not in signature(hp.SmoothedPredictor).parameters:
-        return Ready({"skipped": "this version of the engine has no such options"}, lambda: 0)
+        return Ready({"skipped": "this version of the engine has no such options"}, lambda _: 0)
     model = network(setting.network, setting.weights, setting.device)
     x, _, origin = images(setting.network, 4)
     predictor = hp.SmoothedPredictor(model, noise_std=NOISE_STD, grid_step=1 / 255, **_execution(setting))
-    selection = 100
-    settings = predictor.settings(
-        x, estimation_samples=max(1, setting.rows // len(x) - selection), selection_samples=selection
-    )
 
-    def run() -> int:
+    def run(rows: int) -> int:
+        settings = predictor.settings(
+            x, estimation_samples=max(1, rows // len(x) - SELECTION), selection_samples=SELECTION
+        )
         done = list(predictor.certify(x, settings))
-        return len(done) * (settings.estimation_samples + selection)
+        return len(done) * (settings.estimation_samples + SELECTION)
 
-    run()
     return Ready({"images": origin}, run)
 
 
@@ -96,7 +108,7 @@ def _floor(setting: Setting) -> Ready:
     floor = Floor(setting)
     trials = {way: min(floor.seconds(way, setting.rows // 4) for _ in range(2)) for way in ways(setting)}
     best = min(trials, key=lambda way: trials[way])
-    return Ready({"way": best.title}, lambda: floor.run(best, setting.rows))
+    return Ready({"way": best.title}, lambda rows: floor.run(best, rows))
 
 
 def _plain(setting: Setting) -> Ready:
@@ -106,18 +118,17 @@ def _plain(setting: Setting) -> Ready:
 
     model = network(setting.network, setting.weights, setting.device)
     x = images(setting.network, 1)[0][0].to(setting.device)
-    total = max(1_000, setting.rows)
 
-    def run() -> int:
+    def run(rows: int) -> int:
         counts = torch.zeros(10, dtype=torch.int64)
+        batches = max(1, round(rows / 1_000))
         with torch.no_grad():
-            for start in range(0, total, 1_000):
-                batch = x.repeat(min(1_000, total - start), *[1] * x.ndim)
+            for _ in range(batches):
+                batch = x.repeat(1_000, *[1] * x.ndim)
                 answers = model(batch + NOISE_STD * torch.randn_like(batch)).argmax(1)
                 counts += torch.bincount(answers, minlength=10).cpu()
-        return total
+        return 1_000 * batches
 
-    run()
     return Ready({}, run)
 
 
@@ -126,7 +137,7 @@ def _toolbox(setting: Setting) -> Ready:
     try:
         from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
     except ImportError as error:
-        return Ready({"skipped": f"not installed ({error}); pip install 'heatproof[benchmark]'"}, lambda: 0)
+        return Ready({"skipped": f"not installed ({error}); pip install 'heatproof[benchmark]'"}, lambda _: 0)
     from certify_setting import NETWORKS, NOISE_STD, images, network
     from torch.nn import CrossEntropyLoss
 
@@ -136,17 +147,16 @@ def _toolbox(setting: Setting) -> Ready:
         NETWORKS[setting.network].event,
         10,
         device_type="gpu" if setting.device == "cuda" else "cpu",
-        sample_size=100,
+        sample_size=SELECTION,
         scale=NOISE_STD,
     )
     x = images(setting.network, 1)[0].numpy()
-    samples = max(1_000, setting.rows)
 
-    def run() -> int:
+    def run(rows: int) -> int:
+        samples = 1_000 * max(1, round(rows / 1_000))
         smoothed.certify(x, n=samples, batch_size=1_000)
-        return samples + 100
+        return samples + SELECTION
 
-    run()
     return Ready({}, run)
 
 

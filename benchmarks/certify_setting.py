@@ -65,13 +65,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Setting:
-    """What one process measures: a network with its weights, on a device, with options."""
+    """What one process measures: a network with its weights, on a device, with options.
+
+    `rows` is how much it does at least, `seconds` how long a turn takes about.
+    """
 
     network: str
     weights: str
     device: str = "cpu"
     options: Options = Options()
-    rows: int = 4_096
+    rows: int = 2_000
+    seconds: float = 3.0
     allocator: str = "keep"
 
 
