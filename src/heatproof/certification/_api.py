@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from heatproof._check import check_labels, message
+from heatproof._check import check_choice, check_labels, message
 from heatproof._types import Classifier, Progress, no_progress
 from heatproof.certification._choice import input_keys
 from heatproof.certification._inputs import as_inputs
@@ -112,7 +113,7 @@ def certify(
         classifier=classifier,
         grid_step=_grid_of(x) if grid_step is None else grid_step,
         seed=seed,
-        execution=Execution(**execution),
+        execution=_execution(certify, execution),
     )
     asked = procedure(
         predictor.noise,
@@ -136,8 +137,22 @@ def certify(
     keys = torch.tensor(input_keys(inputs, index), dtype=torch.int64)
     if pilot:
         predictor.try_under_noise(inputs, labels, keys)
-    made = _made if store is None else partial(_stored, Path(store))
+    made = _made if store is None else partial(_stored, _path(store))
     return made(predictor, settings, x=inputs, y=labels, keys=keys, progress=progress)
+
+
+def _path(store: object) -> Path:
+    if not isinstance(store, str | Path):
+        raise InputError(message("store", repr(store), "the name of a file"), name="store")
+    return Path(store)
+
+
+def _execution(function: Callable[..., Any], options: dict[str, Any]) -> Execution:
+    """Return the execution of the options that are left; a word that is none names the nearest that is."""
+    known = (*inspect.signature(function).parameters, *Execution.model_fields)
+    for name in options:
+        check_choice("option", name, [one for one in known if one != "execution"])
+    return Execution(**options)
 
 
 def _grid_of(x: object) -> float | None:
@@ -192,7 +207,7 @@ def predict(
         classifier=classifier,
         grid_step=_grid_of(x) if grid_step is None else grid_step,
         seed=seed,
-        execution=Execution(**execution),
+        execution=_execution(predict, execution),
     )
     if pilot:
         predictor.try_under_noise(inputs, None, index)

@@ -196,6 +196,9 @@ def _translate(error: sqlite3.DatabaseError, path: Path) -> HeatproofError:
         return InputError(
             message("certificate", str(error), "each input of a certification once"), name="index"
         )
+    if "unable to open" in str(error):
+        advice = "Name a file in a folder that is there and can be written."
+        return StorageError(f"{path}: could not be read or written ({error}). {advice}")
     if isinstance(error, sqlite3.OperationalError):
         advice = (
             "What was stored before is intact; free some space (or wait for the process that uses the file) "

@@ -72,12 +72,14 @@ class Bars:
 
     def __call__(self, name: str) -> Progress:
         """Begin a stage and return what tells its bar."""
-        task = self._bars.add_task(name, total=None, note="", table="")
+        tasks: list[Any] = []  # one, when there is something to tell: a bar before an error only confuses
 
         def tell(done: int, total: int, note: str = "") -> None:
+            if not tasks:
+                tasks.append(self._bars.add_task(name, total=None, note="", table=""))
             table = " | " in note
             self._bars.update(
-                task, completed=done, total=total, note="" if table else note, table=note if table else ""
+                tasks[0], completed=done, total=total, note="" if table else note, table=note if table else ""
             )
 
         return tell

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from heatproof.certification import Certificates
     from heatproof.runs.certify import CertifiedRun
 
 __all__ = ["certify"]
@@ -149,23 +150,37 @@ def _noise(words: str) -> dict[str, Any]:
 
 
 def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
+    from heatproof._intervals import lower_bound
     from heatproof.certification import Certificates
     from heatproof.cli._terminal import say
     from heatproof.report.cells import format_norm
+    from heatproof.statistics import draws_needed
 
     found = Certificates(result.certificates)
     settings, count = found.settings, len(found)
     samples = sum(one.samples for one in found) / count
     say(
         f"{count} inputs ({result.resumed} from before): "
-        f"ACR {'≥ ' if settings.radii else ''}{found.average_certified_radius(settings.norm):.4f}, "
+        f"{_average(found)}"
         f"right {sum(one.correct for one in found)}, abstained {found.abstained.successes}, "
         f"{samples:,.0f} draws an input, {result.seconds:.1f} s"
     )
+    if lower_bound(settings.estimation_samples, settings.estimation_samples, settings.level) <= 0.5:
+        needed = draws_needed(0.5, settings.level)
+        say(f"Note: so few draws certify nothing at alpha = {settings.level:g}; it takes {needed} at least.")
     for radius in settings.radii or radii:
         held = found.certified_accuracy(radius, settings.norm)
         say(f"certified accuracy at {format_norm(settings.norm)} radius {radius:g}: {held}")
     say(f"Guarantee: {found.guarantee}")
+
+
+def _average(found: Certificates) -> str:
+    """Return the average radius; a decision bounds it from below, and one on radius 0 alone says nothing."""
+    settings = found.settings
+    if settings.radii and not any(settings.radii):
+        return ""
+    least = "≥ " if settings.radii else ""
+    return f"ACR {least}{found.average_certified_radius(settings.norm):.4f}, "
 
 
 def _check_export(export: Path | None) -> None:

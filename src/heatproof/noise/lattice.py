@@ -39,6 +39,7 @@ _EXACT_FLOAT32 = 2.0**24
 _EXACT_PRODUCT = 2.0**22
 """float32(code/factor)·factor rounds to the code below this (to 3·2⁻²⁵ of it) in float32, else in float64."""
 _LARGEST_CODE = 2.0**30
+_COARSEST = 2.0**200
 _SPREAD = 8.61
 """The largest value of a coordinate in its standard deviations."""
 _BLOCK = 1 << 16
@@ -75,6 +76,11 @@ class Lattice:
             check_number("grid_step", grid_step, above=0)
         if noise.dyadic or grid_step is None or grid_step < finest:
             return cls(noise, finest)
+        if grid_step > finest * _COARSEST:
+            allowed = f"at most {finest * _COARSEST:g} beside {noise.describe()}"
+            raise InputError(
+                message("grid_step", f"{grid_step:g}", allowed, "Use more noise."), name="grid_step"
+            )
         halvings = math.ceil(math.log2(grid_step / finest))
         return cls(noise, grid_step / 2**halvings, grid_step)
 
@@ -103,7 +109,7 @@ class Lattice:
         codes = torch.round(x.double() / self.unit)
         if self.grid_step is not None:
             steps = torch.round(x.double() / self.grid_step)
-            codes = torch.where(self._is_on_grid(x), steps * round(self.grid_step / self.unit), codes)
+            codes = torch.where(self._is_on_grid(x), steps * float(round(self.grid_step / self.unit)), codes)
         if float(codes.abs().max()) > _LARGEST_CODE:
             got = f"values up to {float(x.abs().max()):g}"
             allowed = f"values up to {_LARGEST_CODE * self.unit:g} beside this noise"

@@ -14,7 +14,13 @@ from torch import nn
 import heatproof
 from heatproof._check import message
 from heatproof._intervals import Interval, proportion
-from heatproof.certification import Certificate, CertificationSettings, fingerprint, guarantee
+from heatproof.certification import (
+    Certificate,
+    CertificateStore,
+    CertificationSettings,
+    fingerprint,
+    guarantee,
+)
 from heatproof.certification._norms import norm_factor
 from heatproof.data import DataSet
 from heatproof.errors import InputError
@@ -133,9 +139,17 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         seconds=times,
         decision_field=_field(model, data) if data.is_planar else None,
         gallery=_gallery(certificates, data) if data.is_image else (),
-        notes=(*_attack_notes(attacked), *certification_notes(state.challenge, newest)),
+        notes=(*_attack_notes(attacked), *certification_notes(state.challenge, newest, _others(folder))),
         decided=_decided(settings) if settings else (),
     )
+
+
+def _others(folder: RunFolder) -> int:
+    """Return how many certifications there are beside the one that is shown."""
+    if not folder.certificates.is_file():
+        return 0
+    with CertificateStore(folder.certificates, read_only=True) as store:
+        return max(0, len(store.certifications()) - 1)
 
 
 def _decided(settings: CertificationSettings) -> tuple[float, ...]:

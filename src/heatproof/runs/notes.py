@@ -23,7 +23,7 @@ def classifier_words(settings: CertificationSettings) -> str:
 
 
 def certification_notes(
-    challenge: Challenge | None, newest: tuple[Certification, list[Certificate]] | None
+    challenge: Challenge | None, newest: tuple[Certification, list[Certificate]] | None, others: int = 0
 ) -> tuple[str, ...]:
     """Return sentences on the certification that is shown; what was said of another one is left out."""
     if newest is None:
@@ -34,6 +34,11 @@ def certification_notes(
         notes.append(
             f"Certificates attacked inside their radii: {challenge.attacked}; refuted: {challenge.refuted} "
             f"(a true one counts as refuted with probability ≤ {challenge.level:g})."
+        )
+    if others:
+        notes.append(
+            f"Shown is certification {certification.id}, the one of most inputs (the newest of equals); "
+            f"{others} more of this run are listed by heatproof info."
         )
     if len(found) < len(certification.index):
         notes.append(

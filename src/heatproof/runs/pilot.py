@@ -49,9 +49,10 @@ def read_probabilities(path: Path, every: int = 1) -> Float64[np.ndarray, " prob
         arrays = np.load(path, allow_pickle=False)
         held = sorted(arrays.files) if isinstance(arrays, np.lib.npyio.NpzFile) else ["no names"]
         p = np.asarray(arrays["p"]) if "p" in held else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(message(name, reason, allowed)) from error
+    except OSError as error:
+        raise DataError(message(name, error.strerror or "a file that cannot be read", allowed)) from error
+    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(message(name, "a file that is no .npz", allowed)) from error
     if p is None:
         raise DataError(message(name, f"a file with {', '.join(held) or 'nothing'}", allowed))
     check_probabilities("p", p)
