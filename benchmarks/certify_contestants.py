@@ -117,7 +117,7 @@ def _plain(setting: Setting) -> Ready:
     from certify_setting import NOISE_STD, images, network
 
     model = network(setting.network, setting.weights, setting.device)
-    x = images(setting.network, 1)[0][0].to(setting.device)
+    x = images(setting.network, 1, drawn=True)[0][0].to(setting.device)
 
     def run(rows: int) -> int:
         counts = torch.zeros(10, dtype=torch.int64)

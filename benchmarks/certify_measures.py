@@ -51,7 +51,7 @@ def _engine_memory(setting: Setting) -> dict[str, Any]:
     import heatproof as hp
 
     model = network(setting.network, setting.weights, setting.device)
-    x = images(setting.network, 1)[0]
+    x = images(setting.network, 1, drawn=True)[0]
     predictor = hp.SmoothedPredictor(model, noise_std=NOISE_STD, grid_step=1 / 255, **_execution(setting))
     before = _peak()
     list(predictor.certify(x, predictor.settings(x, estimation_samples=setting.rows)))

@@ -89,10 +89,13 @@ def network(name: str, weights: str, device: str = "cpu") -> nn.Module:
     return model.to(device).eval()
 
 
-def images(name: str, count: int, *, part: str = "test") -> tuple[Tensor, Tensor, str]:
-    """Return images (count, *event) in [0, 1] on the grid 1/255, labels, and where they come from."""
+def images(name: str, count: int, *, part: str = "test", drawn: bool = False) -> tuple[Tensor, Tensor, str]:
+    """Return images (count, *event) in [0, 1] on the grid 1/255, labels, and where they come from.
+
+    With `drawn` they are random ones, and no data set is loaded.
+    """
     one = NETWORKS[name]
-    if (Path(os.environ.get("HEATPROOF_DATA", "/nowhere")) / one.data).is_dir():
+    if not drawn and (Path(os.environ.get("HEATPROOF_DATA", "/nowhere")) / one.data).is_dir():
         split = getattr(hp.load(one.data), part)
         return split.x[:count], split.y[:count], f"{one.data} ({part})"
     source = torch.Generator().manual_seed(0)

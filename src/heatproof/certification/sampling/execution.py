@@ -37,9 +37,9 @@ class Execution(Specification):
         compile: run `torch.compile`d frozen copies (constants folded, batch normalisation into the
             convolutions); needs a C++ compiler on a processor and takes some ten seconds to begin with.
         deterministic: make a vote independent of how draws are grouped. Every pass then has the same shape,
-            draw k has the place k mod `rows` in it, and one thread computes it. Without it a single
-            vote in some hundred thousand may go to another class where the batch size is another one,
-            as sums are then rounded in another order.
+            draw k has the place k mod `rows` in it, and one thread computes it. Without it a
+            vote that is nearly a tie may go to another class where passes have another size, as sums are
+            then rounded in another order.
         workers: how many passes run side by side, each on one thread; None for as many as PyTorch has
             threads (`torch.get_num_threads()`). Each has a copy of the module that shares its weights.
     """
