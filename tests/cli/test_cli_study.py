@@ -71,8 +71,10 @@ def test_the_quick_version_comes_out_as_theory_says_after_an_interruption(
     assert code == 0, err
     document = json.loads((out / "study.json").read_text(encoding="utf-8"))
     assert f"{len(document['cells'])} cells ({before} from before)" in text
-    assert "All are as theory says." in text
-    assert [one["claim"] for one in document["verdicts"] if not one["as_expected"]] == []
+    # the quick version draws too little to decide every claim: none may come out against theory
+    against = [one for one in document["verdicts"] if one["outcome"] not in {one["expected"], "undecided"}]
+    assert against == []
+    assert sum(one["outcome"] == "undecided" for one in document["verdicts"]) <= 2
     assert (out / "study.html").stat().st_size > 500_000
     assert "seed: 0 there, 1 here" in refused(heatproof("study", name, "--quick", "--seed", 1, "--out", out))
 
