@@ -19,7 +19,9 @@ if TYPE_CHECKING:
         networks,
         noise,
         objectives,
+        solvers,
         statistics,
+        theory,
     )
     from heatproof.attacks import AttackResult, attack, attack_radii, break_certificates
     from heatproof.certification import (
@@ -80,8 +82,10 @@ __all__ = [
     "noise",
     "objectives",
     "predict",
+    "solvers",
     "statistics",
     "strongest",
+    "theory",
     "train",
 ]
 
@@ -99,7 +103,9 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "networks": (),
     "noise": (),
     "objectives": ("ConvectionDiffusion", "GaussianAugmentation", "Natural"),
+    "solvers": (),
     "statistics": (),
+    "theory": (),
     "training": ("TrainingSettings", "finetune", "train"),
 }
 

@@ -1,13 +1,44 @@
-"""What is modelled: u_t = v·∇u + σ²Δu, its Laplacian estimators and their stability bounds."""
+"""What is modelled: u_t = v·∇u + tr(A∇²u), its coefficients, solved problems, and Laplacian estimators."""
 
+from heatproof.equation.diffusion import (
+    DiagonalDiffusion,
+    Diffusion,
+    FullDiffusion,
+    IsotropicDiffusion,
+    LowRankDiffusion,
+)
 from heatproof.equation.diffusivity import diffusivity_of, noise_std_of
+from heatproof.equation.domain import Domain
 from heatproof.equation.interior import interior_variance
 from heatproof.equation.laplacian import Axes, Directions, Laplacian, estimate
+from heatproof.equation.problem import Problem, SolvedProblem
+from heatproof.equation.velocity import (
+    FunctionVelocity,
+    GradientVelocity,
+    LinearVelocity,
+    NetworkVelocity,
+    Velocity,
+    ZeroVelocity,
+)
 
 __all__ = [
     "Axes",
+    "DiagonalDiffusion",
+    "Diffusion",
     "Directions",
+    "Domain",
+    "FullDiffusion",
+    "FunctionVelocity",
+    "GradientVelocity",
+    "IsotropicDiffusion",
     "Laplacian",
+    "LinearVelocity",
+    "LowRankDiffusion",
+    "NetworkVelocity",
+    "Problem",
+    "SolvedProblem",
+    "Velocity",
+    "ZeroVelocity",
     "diffusivity_of",
     "estimate",
     "interior_variance",

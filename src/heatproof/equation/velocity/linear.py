@@ -1,0 +1,75 @@
+"""Linear velocity fields."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from heatproof._check import message
+from heatproof.equation._time import EquationTime
+from heatproof.equation.velocity._velocity import Velocity
+from heatproof.errors import InputError
+
+__all__ = ["LinearVelocity"]
+
+
+@final
+class LinearVelocity(Velocity):
+    """v(x, t) = M·x + c on flattened points, M (d, d), c (d,) or none. Expansion, contraction, rotation.
+
+    The flow over a time r is X(r) = exp(rM)·x + ∫₀ʳ exp(qM) c dq. Errors: `InputError` for a matrix that is
+    not square or not finite, an offset of another length, or points of another dimension.
+    """
+
+    def __init__(
+        self, matrix: Tensor | Sequence[Sequence[float]], offset: Tensor | Sequence[float] | None = None
+    ) -> None:
+        self.matrix = _checked(matrix)
+        size = len(self.matrix)
+        given = torch.zeros(size) if offset is None else torch.as_tensor(offset)
+        if given.shape != (size,) or not bool(torch.isfinite(given).all()):
+            raise InputError(message("offset", f"shape {tuple(given.shape)}", f"{size} finite numbers"))
+        self.offset = given.double()
+        self.divergence_free = abs(float(self.matrix.trace())) <= 1e-12 * float(self.matrix.abs().sum() + 1)
+
+    @property
+    def one_sided_lipschitz(self) -> float:
+        """The largest eigenvalue of (M + Mᵀ)/2, Λ with (v(x) − v(y))·(x − y) ≤ Λ‖x − y‖²."""
+        return float(torch.linalg.eigvalsh((self.matrix + self.matrix.T) / 2).max())
+
+    def flow(self, x: Float[Tensor, "batch *event"], duration: float) -> Float[Tensor, "batch *event"]:
+        """Return the end points of the paths from x after `duration`, exactly (matrix exponential)."""
+        size = len(self.matrix)
+        joint = torch.zeros(size + 1, size + 1, dtype=torch.float64)
+        joint[:size, :size], joint[:size, size] = self.matrix, self.offset
+        moved = torch.linalg.matrix_exp(duration * joint).to(x)  # x ↦ e^{rM}x + (∫e^{qM})c
+        flat = self._flat(x)
+        return (flat @ moved[:size, :size].T + moved[:size, size]).reshape(x.shape)
+
+    def _at(self, x: Tensor, t: EquationTime) -> Tensor:
+        del t
+        moved: Tensor = self._flat(x) @ self.matrix.to(x).T + self.offset.to(x)
+        return moved.reshape(x.shape)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        if math.prod(x.shape[1:]) != len(self.matrix):
+            got, allowed = f"points of shape {tuple(x.shape[1:])}", f"points of {len(self.matrix)} numbers"
+            raise InputError(message("x", got, allowed), name="x")
+        return x.flatten(1)
+
+    def __repr__(self) -> str:
+        return f"LinearVelocity({self.matrix.tolist()}, {self.offset.tolist()})"
+
+
+def _checked(matrix: object) -> Tensor:
+    values = torch.as_tensor(matrix)
+    square = values.ndim == 2 and values.shape[0] == values.shape[1] and len(values) > 0
+    if not square or not bool(torch.isfinite(values.double()).all()):
+        got = f"shape {tuple(values.shape)}" if not square else "values that are not finite"
+        raise InputError(message("matrix", got, "a finite square matrix (d, d)"), name="matrix")
+    return values.double()

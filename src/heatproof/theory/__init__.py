@@ -1,0 +1,1 @@
+"""The theory, measured: axioms of evolution operators, recovery of coefficients, complexity, diffusivity."""
