@@ -1,8 +1,8 @@
 """The initial value problem of the convection–diffusion equation, and problems whose solution is known.
 
-u_t = v(x, t)·∇u + tr(A(x, t)∇²u) on (r, T], u(·, r) = f: advective form, keeps
-constants, and mass where div v = 0 (arXiv 2307.12333, Theorem 2.2). Its paths: X(0) = x, dX = v(X, t − q)dq + √(2A(X, t − q))dB,
-u(x, t) = E f(X(t − r)) (Feynman–Kac).
+u_t = v(x, t)·∇u + tr(A(x, t)∇²u) on (r, T], u(·, r) = f (arXiv 2307.12333, Theorem 2.2):
+advective form, which keeps constants, and keeps mass where div v = 0. Its paths are X(0) = x,
+dX = v(X, t − q)dq + √(2A(X, t − q))dB, and u(x, t) = E f(X(t − r)) (Feynman–Kac).
 """
 
 from __future__ import annotations

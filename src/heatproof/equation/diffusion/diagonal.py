@@ -34,7 +34,7 @@ class DiagonalDiffusion(Diffusion):
         self._varies = varies_in_space
         self._function = diffusivities if callable(diffusivities) else None
         if not callable(diffusivities):
-            self._numbers = check_not_negative(torch.as_tensor(diffusivities).double())
+            self._numbers = check_not_negative(torch.as_tensor(diffusivities, dtype=torch.float64))
 
     @property
     def constant(self) -> bool:

@@ -39,7 +39,7 @@ class FullDiffusion(Diffusion):
         self._varies = varies_in_space
         self._function = matrix if callable(matrix) else None
         if not callable(matrix):
-            self._numbers = torch.as_tensor(matrix).double()
+            self._numbers = torch.as_tensor(matrix, dtype=torch.float64)
             self._root = _root(self._numbers[None])[0]
 
     @property

@@ -31,7 +31,7 @@ class LinearVelocity(Velocity):
     ) -> None:
         self.matrix = _checked(matrix)
         size = len(self.matrix)
-        given = torch.zeros(size) if offset is None else torch.as_tensor(offset)
+        given = torch.zeros(size) if offset is None else torch.as_tensor(offset, dtype=torch.float64)
         if given.shape != (size,) or not bool(torch.isfinite(given).all()):
             raise InputError(message("offset", f"shape {tuple(given.shape)}", f"{size} finite numbers"))
         self.offset = given.double()
@@ -49,7 +49,8 @@ class LinearVelocity(Velocity):
         joint[:size, :size], joint[:size, size] = self.matrix, self.offset
         moved = torch.linalg.matrix_exp(duration * joint).to(x)  # x ↦ e^{rM}x + (∫e^{qM})c
         flat = self._flat(x)
-        return (flat @ moved[:size, :size].T + moved[:size, size]).reshape(x.shape)
+        ends: Tensor = flat @ moved[:size, :size].T + moved[:size, size]
+        return ends.reshape(x.shape)
 
     def _at(self, x: Tensor, t: EquationTime) -> Tensor:
         del t
@@ -67,9 +68,9 @@ class LinearVelocity(Velocity):
 
 
 def _checked(matrix: object) -> Tensor:
-    values = torch.as_tensor(matrix)
+    values = torch.as_tensor(matrix, dtype=torch.float64)
     square = values.ndim == 2 and values.shape[0] == values.shape[1] and len(values) > 0
-    if not square or not bool(torch.isfinite(values.double()).all()):
+    if not square or not bool(torch.isfinite(values).all()):
         got = f"shape {tuple(values.shape)}" if not square else "values that are not finite"
         raise InputError(message("matrix", got, "a finite square matrix (d, d)"), name="matrix")
-    return values.double()
+    return values
