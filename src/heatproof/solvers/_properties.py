@@ -15,7 +15,9 @@ class Properties:
         the solver is random (weak order). None where there is no step, or no rate is known.
     random: values are means over draws, with a standard error. For a fixed seed the draws are the same for
         all problems, points and initial values, so the promises below hold exactly, not only on average.
-    monotone: f ≤ g gives values ≤, so values stay within the range of f.
+    monotone: f ≤ g gives values ≤ (the comparison principle of the discrete operator).
+    keeps_range: values stay within the range of f; follows from monotone and keeps_constants, not the
+        other way round (limiters keep the range and are not monotone).
     linear: the value is linear in f.
     keeps_constants: a constant f stays.
     keeps_mass: Σu over a periodic grid, or over a graph, stays where div v = 0, up to rounding.
@@ -26,6 +28,7 @@ class Properties:
     order: float | None
     random: bool
     monotone: bool
+    keeps_range: bool
     linear: bool
     keeps_constants: bool
     keeps_mass: bool
@@ -36,6 +39,7 @@ class Properties:
         """Return the promises in words, for tables."""
         named = {
             "monotone": self.monotone,
+            "keeps range": self.keeps_range,
             "linear": self.linear,
             "keeps constants": self.keeps_constants,
             "keeps mass": self.keeps_mass,
