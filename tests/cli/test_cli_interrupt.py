@@ -8,13 +8,14 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cases.processes import started, wait_until
 
 Runner = Callable[..., tuple[int, str, str]]
 Check = Callable[[tuple[int, str, str]], str]
@@ -23,37 +24,6 @@ Words = Callable[..., list[str]]
 
 CERTIFY = ("--estimation-samples", 40_000, "--limit", 40)
 TRAIN = ("--set", "training.epochs=60", "--set", "seed=3")
-
-
-def _hear_interrupts() -> None:
-    """A suite started in the background ignores Ctrl-C, and its children would inherit that."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def _started(words: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one signal handler, set before anything runs
-        **options,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _wait(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not ready():
-        assert process.poll() is None, "ended before it could be interrupted"
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def _stored(run: Path, certification: int = 2) -> list[tuple[Any, ...]]:
@@ -74,8 +44,8 @@ def unbroken(finished: Path, heatproof: Runner, tmp_path_factory: pytest.TempPat
 def test_a_certification_goes_on_where_it_stopped(
     kind: signal.Signals, run: Path, unbroken: Path, command: Words, heatproof: Runner
 ) -> None:
-    with _started(command("certify", run, *CERTIFY)) as process:
-        _wait(process, lambda: len(_stored(run)) >= 3)
+    with started(command("certify", run, *CERTIFY)) as process:
+        wait_until(process, lambda: len(_stored(run)) >= 3)
         process.send_signal(kind)
         _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
@@ -101,8 +71,8 @@ def test_a_training_goes_on_where_it_stopped_bit_for_bit(
     whole, broken = tmp_path / "whole", tmp_path / "my broken run"
     assert heatproof("train", config, *TRAIN, "--out", whole)[0] == 0
     metrics = broken / "metrics.csv"
-    with _started(command("train", config, *TRAIN, "--out", broken)) as process:
-        _wait(process, lambda: metrics.is_file() and metrics.read_text().count("\n") > 4)
+    with started(command("train", config, *TRAIN, "--out", broken)) as process:
+        wait_until(process, lambda: metrics.is_file() and metrics.read_text().count("\n") > 4)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130

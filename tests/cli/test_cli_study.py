@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from cases.processes import started, wait_until
 from heatproof.studies import STUDIES, Study
 
 Runner = Callable[..., tuple[int, str, str]]
@@ -25,6 +24,9 @@ def test_the_list_names_every_study_with_its_question(heatproof: Runner) -> None
     for kind in STUDIES:
         assert f"{kind.name}: {kind.title}" in out
         assert kind.question in out
+    code, out, _ = heatproof("study", "list", "--json")
+    assert code == 0
+    assert [one["name"] for one in json.loads(out)] == [kind.name for kind in STUDIES]
 
 
 def test_a_misspelt_name_is_put_right(heatproof: Runner, refused: Check) -> None:
@@ -49,20 +51,9 @@ def test_the_quick_version_comes_out_as_theory_says_after_an_interruption(
     """Ctrl-C in a process of its own; the same command goes on; other settings are refused."""
     name, out = kind.name, tmp_path / "study"
     words = command("study", name, "--quick", "--out", out)
-    process = subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - one signal handler, set before anything runs
-    )
-    end = time.monotonic() + 60
-    while len(list(out.glob("cells/*.json"))) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    err = _interrupted(process)
+    with started(words) as process:
+        wait_until(process, lambda: len(list(out.glob("cells/*.json"))) >= 3)
+        err = _interrupted(process)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "finished work is stored. Go on with: the same command" in err
@@ -71,6 +62,9 @@ def test_the_quick_version_comes_out_as_theory_says_after_an_interruption(
     assert code == 0, err
     document = json.loads((out / "study.json").read_text(encoding="utf-8"))
     assert f"{len(document['cells'])} cells ({before} from before)" in text
+    code, text, _ = heatproof("study", name, "--quick", "--out", out, "--json")
+    assert code == 0
+    assert json.loads(text) == document
     # the quick version draws too little to decide every claim: none may come out against theory
     against = [one for one in document["verdicts"] if one["outcome"] not in {one["expected"], "undecided"}]
     assert against == []
@@ -87,7 +81,3 @@ def _interrupted(process: subprocess.Popen[str]) -> str:
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         return process.communicate(timeout=60)[1]
-
-
-def _hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _CHARTS = """() => [...document.querySelectorAll(".chart")].map((place) => {
   const svg = place.querySelector("svg");
   const box = svg ? svg.getBoundingClientRect() : { width: 0, height: 0 };
@@ -87,18 +76,6 @@ class _Visit:
         outside = [url for url in self.asked if not url.startswith(("file:", "data:", "blob:"))]
         assert outside == []
         assert sum(url.startswith("file:") for url in self.asked) == 1
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
-    if found is None:
-        pytest.skip("no Chromium on the PATH; on Debian: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=found, headless=True, args=_ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -106,15 +106,9 @@ def certify(
     """
     inputs, labels, own_index = as_inputs(x, y)
     index = own_index if index is None else index
-    predictor = SmoothedPredictor(
-        model,
-        noise=noise,
-        noise_std=noise_std,
-        classifier=classifier,
-        grid_step=_grid_of(x) if grid_step is None else grid_step,
-        seed=seed,
-        execution=_execution(certify, execution),
-    )
+    grid_step = _grid_of(x) if grid_step is None else grid_step
+    chosen = {"noise": noise, "noise_std": noise_std, "classifier": classifier}
+    predictor = _predictor(model, certify, chosen, grid_step=grid_step, seed=seed, options=execution)
     asked = procedure(
         predictor.noise,
         inputs[0].numel(),
@@ -147,12 +141,24 @@ def _path(store: object) -> Path:
     return Path(store)
 
 
-def _execution(function: Callable[..., Any], options: dict[str, Any]) -> Execution:
-    """Return the execution of the options that are left; a word that is none names the nearest that is."""
+def _predictor(
+    model: Classifier,
+    function: Callable[..., Any],
+    chosen: dict[str, Any],
+    *,
+    grid_step: float | None,
+    seed: int,
+    options: dict[str, Any],
+) -> SmoothedPredictor:
+    """Return the predictor that `function` was asked for, run as the options that are left say.
+
+    A word that is no option names the nearest that is.
+    """
     known = (*inspect.signature(function).parameters, *Execution.model_fields)
     for name in options:
         check_choice("option", name, [one for one in known if one != "execution"])
-    return Execution(**options)
+    execution = Execution(**options)
+    return SmoothedPredictor(model, **chosen, grid_step=grid_step, seed=seed, execution=execution)
 
 
 def _grid_of(x: object) -> float | None:
@@ -200,15 +206,8 @@ def predict(
     inputs, _, own_index = as_inputs(x)
     index = own_index if index is None else index
     grid_step = _grid_of(x) if grid_step is None else grid_step
-    predictor = SmoothedPredictor(
-        model,
-        noise=noise,
-        noise_std=noise_std,
-        classifier=classifier,
-        grid_step=_grid_of(x) if grid_step is None else grid_step,
-        seed=seed,
-        execution=_execution(predict, execution),
-    )
+    chosen = {"noise": noise, "noise_std": noise_std, "classifier": classifier}
+    predictor = _predictor(model, predict, chosen, grid_step=grid_step, seed=seed, options=execution)
     if pilot:
         predictor.try_under_noise(inputs, None, index)
     return predictor.predict(inputs, alpha=alpha, samples=samples, index=index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,13 +22,14 @@ def study(
     out: Annotated[
         Path | None, typer.Option(help="Folder; study-NAME, or study-NAME-quick, if left out.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print study.json and nothing else.")] = False,
 ) -> None:
     """Run a study and print its verdicts; interrupted, the same command goes on.
 
     A refuted claim is a result: the exit code is 0.
     """
     if name == "list":
-        _list()
+        _list(as_json=as_json)
         return
     from heatproof.cli._terminal import bars, resumable, say
     from heatproof.studies import find_study, run_study
@@ -35,17 +37,25 @@ def study(
     kind = find_study(name)
     chosen = kind.quick(seed=seed) if quick else kind(seed=seed)
     target = out or Path(f"study-{name}{'-quick' if quick else ''}")
-    say(f"{chosen.title}. Writing to {target}/")
+    if not as_json:
+        say(f"{chosen.title}. Writing to {target}/")
     onwards = f"the same command, into {shlex.quote(str(target))}"
     with resumable(onwards, lambda: any(target.glob("cells/*.json"))), bars() as stages:
         result = run_study(chosen, target, progress=stages(f"study {name}"))
-    _print(result)
+    if as_json:
+        say(json.dumps(result.folder.read(), ensure_ascii=False))
+    else:
+        _print(result)
 
 
-def _list() -> None:
+def _list(*, as_json: bool) -> None:
     from heatproof.cli._terminal import say
     from heatproof.studies import STUDIES
 
+    if as_json:
+        fields = ("name", "title", "question", "duration")
+        say(json.dumps([{field: getattr(kind, field) for field in fields} for kind in STUDIES]))
+        return
     for kind in STUDIES:
         say(f"{kind.name}: {kind.title}")
         say(f"    {kind.question}")

@@ -36,6 +36,40 @@
     }
   };
 
+  // One slider and one button move the time of all charts of their section.
+  const players = [...document.querySelectorAll("section[data-play]")].map((section) => {
+    const slider = section.querySelector("input[type=range]");
+    const button = section.querySelector("button");
+    const shown = section.querySelector("output");
+    const step = Number(slider.step);
+    let clock = 0;
+    const show = () => {
+      shown.textContent = Number(slider.value).toPrecision(3);
+      for (const place of section.querySelectorAll(".chart")) {
+        drawn.get(place)?.view.signal("time", Number(slider.value)).runAsync();
+      }
+    };
+    const stop = () => {
+      clearInterval(clock);
+      clock = 0;
+      button.textContent = "Play";
+    };
+    const tick = () => {
+      if (Number(slider.value) >= Number(slider.max) - step / 2) return stop();
+      slider.value = Number(slider.value) + step;
+      return show();
+    };
+    slider.addEventListener("input", () => { stop(); show(); });
+    button.addEventListener("click", () => {
+      if (clock) return stop();
+      if (Number(slider.value) >= Number(slider.max) - step / 2) slider.value = slider.min;
+      button.textContent = "Stop";
+      clock = setInterval(tick, 120);
+      return show();
+    });
+    return show;
+  });
+
   const drawAll = async () => {
     const mine = ++turn;
     const name = darkness.matches ? "dark" : "light";
@@ -44,6 +78,7 @@
       await draw(element, name);
       if (mine !== turn) return;
     }
+    players.forEach((show) => show());
     document.documentElement.dataset.drawn = name;
   };
 

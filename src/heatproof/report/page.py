@@ -52,7 +52,7 @@ def render(contents: ReportContents) -> str:
     that `table`, `field_charts` or `gallery` refuse.
     """
     return render_template(
-        "template.html",
+        "report.html",
         contents=contents,
         headline=headline(contents),
         parts=table(contents).parts(),

@@ -23,8 +23,8 @@ __all__ = ["check_place", "render_template", "write_page"]
 def render_template(name: str, **contents: object) -> str:
     """Return the HTML of a template of this folder (about 0.95 MB, nearly all of it the Vega libraries).
 
-    The template is given, beside `contents`: `style`, `libraries`, `drawing`, `policy`, `themes` and
-    `run_colours`. All is escaped but what the template marks as safe.
+    The template extends `shell.html` and is given, beside `contents`: `style`, `libraries`, `drawing`,
+    `policy`, `themes` and `run_colours`. All is escaped but what the template marks as safe.
     """
     libraries, drawing = _libraries(), _own("draw.js")
     page: str = _template(name).render(
