@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heatproof.cli._words import settings_from
+
 if TYPE_CHECKING:
     from heatproof.certification import Certificates
     from heatproof.runs.certify import CertifiedRun
@@ -113,7 +115,8 @@ def _changes(given: dict[str, Any]) -> dict[str, Any]:
     if given["compiled"] is not None:
         own["compile"] = given["compiled"]
     if given["noise"] is not None:
-        own = {"noise_std": None, "classifier": "network", **own, "noise": _noise(given["noise"])}
+        noise = settings_from("--noise", given["noise"], "uniform,half_width=0.5")
+        own = {"noise_std": None, "classifier": "network", **own, "noise": noise}
     return {**_method(given["radii"], acr=given["acr"]), **own}
 
 
@@ -133,20 +136,6 @@ def _method(radii: str | None, *, acr: bool) -> dict[str, Any]:
         text = message("--radii", repr(radii), "numbers with commas, such as 0.25,0.5")
         raise InputError(text, name="radii") from None
     return {"method": "decision", "radii": values}
-
-
-def _noise(words: str) -> dict[str, Any]:
-    """Return the settings of a noise from "name,field=value,…"."""
-    from heatproof._check import message
-    from heatproof.errors import InputError
-
-    name, *fields = (word.strip() for word in words.split(","))
-    try:
-        values = {key.strip(): float(value) for key, value in (field.split("=") for field in fields)}
-    except ValueError:
-        allowed = "a name and its numbers, such as uniform,half_width=0.5"
-        raise InputError(message("--noise", repr(words), allowed), name="noise") from None
-    return {"name": name, **values}
 
 
 def _tell(result: CertifiedRun, radii: tuple[float, ...]) -> None:
