@@ -65,10 +65,7 @@ def test_the_quick_version_comes_out_as_theory_says_after_an_interruption(
     code, text, _ = heatproof("study", name, "--quick", "--out", out, "--json")
     assert code == 0
     assert json.loads(text) == document
-    # the quick version draws too little to decide every claim: none may come out against theory
-    against = [one for one in document["verdicts"] if one["outcome"] not in {one["expected"], "undecided"}]
-    assert against == []
-    assert sum(one["outcome"] == "undecided" for one in document["verdicts"]) <= 2
+    assert [one for one in document["verdicts"] if not one["as_expected"]] == []
     assert (out / "study.html").stat().st_size > 500_000
     assert "seed: 0 there, 1 here" in refused(heatproof("study", name, "--quick", "--seed", 1, "--out", out))
 

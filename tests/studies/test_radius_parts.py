@@ -31,7 +31,7 @@ def _verdicts(part: Any, results: Results) -> dict[str, Verdict]:
 @pytest.mark.parametrize("part", [half_spaces, regions, drift, controls])
 def test_every_claim_comes_out_as_theory_says(part: Any) -> None:
     for verdict in _verdicts(part, _results(part)).values():
-        assert verdict.as_expected or verdict.outcome == "undecided", verdict
+        assert verdict.as_expected or (part is half_spaces and verdict.outcome == "undecided"), verdict
 
 
 def test_certified_radii_of_half_spaces_that_are_too_large_are_found_out() -> None:

@@ -79,7 +79,7 @@ class Radius(Study):
         return cls(
             seed=seed,
             sigmas=(0.25, 1.0),
-            certificates=20,
+            certificates=40,
             estimation_samples=1000,
             plane_noise_stds=(0.3,),
             plane_points=100,
