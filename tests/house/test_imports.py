@@ -8,7 +8,18 @@ import sys
 
 import pytest
 
-HEAVY = ("sklearn", "datasets", "kornia", "altair", "vl_convert", "tensorboard", "playwright", "pyarrow")
+HEAVY = (
+    "sklearn",
+    "datasets",
+    "kornia",
+    "altair",
+    "vl_convert",
+    "tensorboard",
+    "playwright",
+    "pyarrow",
+    "torchdiffeq",
+    "pde",
+)
 
 
 def _python(code: str) -> str:
@@ -30,7 +41,11 @@ def test_import_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["certification", "attacks", "training", "networks", "objectives", "data", "runs"]
+    "place",
+    [
+        *("certification", "attacks", "training", "networks", "objectives", "data", "runs"),
+        *("equation", "solvers", "theory"),
+    ],
 )
 def test_wings_leave_optional_and_heavy_packages_alone(place: str) -> None:
     code = f"import sys, heatproof.{place}; print([name for name in {HEAVY!r} if name in sys.modules])"

@@ -9,6 +9,7 @@ from heatproof.equation.diffusion import (
 )
 from heatproof.equation.diffusivity import diffusivity_of, noise_std_of
 from heatproof.equation.domain import Domain
+from heatproof.equation.graph import Graph, GraphProblem
 from heatproof.equation.interior import interior_variance
 from heatproof.equation.laplacian import Axes, Directions, Laplacian, estimate
 from heatproof.equation.problem import Problem, SolvedProblem
@@ -30,6 +31,8 @@ __all__ = [
     "FullDiffusion",
     "FunctionVelocity",
     "GradientVelocity",
+    "Graph",
+    "GraphProblem",
     "IsotropicDiffusion",
     "Laplacian",
     "LinearVelocity",

@@ -60,6 +60,7 @@ class Stage(IntEnum):
     ATTACK = 2
     JUDGEMENT = 3
     PILOT = 4
+    PATHS = 5
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from heatproof.equation._time import EquationTime
 from heatproof.errors import InputError
 from heatproof.noise import AnisotropicGaussian, Gaussian
 
-__all__ = ["Coefficient", "Diffusion", "check_not_negative", "refuse_kernel"]
+__all__ = ["Coefficient", "Diffusion", "can_be_read", "check_not_negative", "refuse_kernel", "root_of"]
 
 Coefficient: TypeAlias = Callable[[Tensor, EquationTime], Tensor]
 """A coefficient that depends on points (B, *event) and a time."""
@@ -38,6 +38,11 @@ class Diffusion(ABC):
     @abstractmethod
     def varies_in_space(self) -> bool:
         """Whether A may depend on x."""
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether A is known to be 0 everywhere: paths are then curves, and nothing about them is random."""
+        return False
 
     @abstractmethod
     def matrix(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, "batch d d"]:
@@ -91,18 +96,29 @@ def refuse_kernel(got: str) -> InputError:
     return InputError(message("diffusion", got, allowed), name="diffusion")
 
 
+def root_of(values: Tensor) -> Tensor:
+    """Return √values, with derivative 0 where a value is 0: autograd's is infinite there, and then NaN."""
+    positive = values > 0
+    return torch.where(positive, values, torch.ones_like(values)).sqrt() * positive
+
+
+def can_be_read(values: Tensor) -> bool:
+    """Return whether values can be looked at: not in `torch.compile`, nor in a batch of `torch.func.vmap`."""
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        bool(values.isnan().any())
+    except RuntimeError:  # a batch has no single truth
+        return False
+    return True
+
+
 def check_not_negative(values: Tensor) -> Tensor:
     """Return diffusivities as they are; raise `InputError` for a negative or infinite one.
 
-    Not looked at where looking is impossible (under `torch.func` transforms and `torch.compile`).
+    Not looked at where looking is impossible (see `can_be_read`).
     """
-    if torch.compiler.is_compiling():
-        return values
-    try:
-        wrong = bool(((values < 0) | ~torch.isfinite(values)).any())
-    except RuntimeError:  # a batch of torch.func.vmap has no single truth
-        return values
-    if wrong:
+    if can_be_read(values) and bool(((values < 0) | ~torch.isfinite(values)).any()):
         got = f"values from {float(values.detach().min()):g} to {float(values.detach().max()):g}"
         raise InputError(message("diffusion", got, "finite diffusivities ≥ 0"), name="diffusion")
     return values

@@ -11,8 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import message
+from heatproof.equation._numbers import as_numbers
 from heatproof.equation._time import EquationTime
-from heatproof.equation.diffusion._diffusion import Coefficient, Diffusion, check_not_negative, refuse_kernel
+from heatproof.equation.diffusion._diffusion import (
+    Coefficient,
+    Diffusion,
+    check_not_negative,
+    refuse_kernel,
+    root_of,
+)
 from heatproof.errors import InputError
 from heatproof.noise import AnisotropicGaussian
 
@@ -34,7 +41,11 @@ class DiagonalDiffusion(Diffusion):
         self._varies = varies_in_space
         self._function = diffusivities if callable(diffusivities) else None
         if not callable(diffusivities):
-            self._numbers = check_not_negative(torch.as_tensor(diffusivities, dtype=torch.float64))
+            self._numbers = check_not_negative(as_numbers("diffusivities", diffusivities))
+            if not self._numbers.numel():
+                raise InputError(
+                    message("diffusivities", "none", "at least one number"), name="diffusivities"
+                )
 
     @property
     def constant(self) -> bool:
@@ -45,6 +56,11 @@ class DiagonalDiffusion(Diffusion):
     def varies_in_space(self) -> bool:
         """Whether a may depend on x."""
         return self._function is not None and self._varies
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether all given numbers are 0."""
+        return self._function is None and not bool(self._numbers.any())
 
     def diffusivities(
         self, x: Float[Tensor, "batch *event"], t: EquationTime
@@ -74,7 +90,7 @@ class DiagonalDiffusion(Diffusion):
         self, x: Float[Tensor, "batch *event"], t: EquationTime, xi: Float[Tensor, "batch *normals"]
     ) -> Float[Tensor, "batch *event"]:
         """Return √(2a)·ξ, coordinate by coordinate."""
-        return (2 * self.diffusivities(x, t)).sqrt() * xi
+        return root_of(2 * self.diffusivities(x, t)) * xi
 
     def _kernel(self, time: float) -> AnisotropicGaussian:
         if not bool((self._numbers > 0).all()):

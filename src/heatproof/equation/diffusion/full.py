@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import message
+from heatproof.equation._numbers import as_numbers
 from heatproof.equation._time import EquationTime
-from heatproof.equation.diffusion._diffusion import Coefficient, Diffusion, refuse_kernel
+from heatproof.equation.diffusion._diffusion import Coefficient, Diffusion, can_be_read, refuse_kernel
+from heatproof.equation.diffusion._symmetric_root import symmetric_root
 from heatproof.errors import InputError
 from heatproof.noise import AnisotropicGaussian
 
@@ -39,7 +41,7 @@ class FullDiffusion(Diffusion):
         self._varies = varies_in_space
         self._function = matrix if callable(matrix) else None
         if not callable(matrix):
-            self._numbers = torch.as_tensor(matrix, dtype=torch.float64)
+            self._numbers = as_numbers("diffusion matrix", matrix)
             self._root = _root(self._numbers[None])[0]
 
     @property
@@ -51,6 +53,11 @@ class FullDiffusion(Diffusion):
     def varies_in_space(self) -> bool:
         """Whether A may depend on x."""
         return self._function is not None and self._varies
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether the given matrix is 0."""
+        return self._function is None and not bool(self._numbers.any())
 
     def matrix(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, "batch d d"]:
         """Return A at each point."""
@@ -88,16 +95,20 @@ class FullDiffusion(Diffusion):
         return f"FullDiffusion({what})"
 
 
-def _root(matrix: Float[Tensor, "batch d d"]) -> Float[Tensor, "batch d d"]:
-    """Return the symmetric root of each matrix, refused if it has none. Not differentiable at rank loss."""
-    _check_symmetric(matrix)
-    values, vectors = torch.linalg.eigh(matrix)
-    least, most = float(values.detach().min()), float(values.detach().abs().max())
+def _root(matrix: Tensor) -> Tensor:
+    """Return the symmetric root of each matrix, refused if it has none, where that can be looked at."""
+    if can_be_read(matrix):
+        _check_symmetric(matrix)
+        _check_not_negative(matrix)
+    return symmetric_root(matrix)
+
+
+def _check_not_negative(matrix: Tensor) -> None:
+    values = torch.linalg.eigvalsh(matrix.detach())
+    least, most = float(values.min()), float(values.abs().max())
     if least < -_ROUNDING * most:
         got = f"a smallest eigenvalue of {least:.3g}"
         raise InputError(message("diffusion matrix", got, "no eigenvalue below 0"), name="diffusion")
-    root: Tensor = (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.mT
-    return root
 
 
 def _check_symmetric(matrix: Tensor) -> None:

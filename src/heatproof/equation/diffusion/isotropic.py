@@ -11,7 +11,13 @@ from torch import Tensor
 
 from heatproof._check import check_number, message
 from heatproof.equation._time import EquationTime
-from heatproof.equation.diffusion._diffusion import Coefficient, Diffusion, check_not_negative, refuse_kernel
+from heatproof.equation.diffusion._diffusion import (
+    Coefficient,
+    Diffusion,
+    check_not_negative,
+    refuse_kernel,
+    root_of,
+)
 from heatproof.equation.diffusivity import noise_std_of
 from heatproof.errors import InputError
 from heatproof.noise import Gaussian
@@ -44,6 +50,11 @@ class IsotropicDiffusion(Diffusion):
         """Whether σ² may depend on x."""
         return not self.constant and self._varies
 
+    @property
+    def vanishes(self) -> bool:
+        """Whether σ² is the number 0."""
+        return self.diffusivity == 0
+
     def mean_diffusivity(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, " batch"]:
         """Return σ² at each point."""
         if not callable(self.diffusivity):
@@ -70,7 +81,7 @@ class IsotropicDiffusion(Diffusion):
         """Return √(2σ²)·ξ."""
         if not callable(self.diffusivity):
             return math.sqrt(2 * self.diffusivity) * xi
-        root = (2 * self.mean_diffusivity(x, t)).sqrt()
+        root = root_of(2 * self.mean_diffusivity(x, t))
         return root.view(-1, *(1,) * (x.ndim - 1)) * xi
 
     def _kernel(self, time: float) -> Gaussian:

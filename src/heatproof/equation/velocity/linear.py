@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import message
+from heatproof.equation._numbers import as_numbers
 from heatproof.equation._time import EquationTime
 from heatproof.equation.velocity._velocity import Velocity
 from heatproof.errors import InputError
@@ -31,10 +32,10 @@ class LinearVelocity(Velocity):
     ) -> None:
         self.matrix = _checked(matrix)
         size = len(self.matrix)
-        given = torch.zeros(size) if offset is None else torch.as_tensor(offset, dtype=torch.float64)
+        given = torch.zeros(size).double() if offset is None else as_numbers("offset", offset)
         if given.shape != (size,) or not bool(torch.isfinite(given).all()):
-            raise InputError(message("offset", f"shape {tuple(given.shape)}", f"{size} finite numbers"))
-        self.offset = given.double()
+            raise InputError(message("offset", f"{given.tolist()}", f"{size} finite numbers"), name="offset")
+        self.offset = given
         self.divergence_free = abs(float(self.matrix.trace())) <= 1e-12 * float(self.matrix.abs().sum() + 1)
 
     @property
@@ -68,7 +69,7 @@ class LinearVelocity(Velocity):
 
 
 def _checked(matrix: object) -> Tensor:
-    values = torch.as_tensor(matrix, dtype=torch.float64)
+    values = as_numbers("matrix", matrix)
     square = values.ndim == 2 and values.shape[0] == values.shape[1] and len(values) > 0
     if not square or not bool(torch.isfinite(values).all()):
         got = f"shape {tuple(values.shape)}" if not square else "values that are not finite"

@@ -22,7 +22,8 @@ class NetworkVelocity(Velocity):
 
     The time of the equation runs opposite to depth: the first block acts at t = T. One Euler step of size Δt
     from t = T − lΔt is block l itself, up to rounding (arXiv 2307.12333). Blocks keep the shape.
-    Errors: `InputError` for no blocks, what cannot be called, a time that is not > 0, or t outside [0, T].
+    Errors: `InputError` for no blocks, what cannot be called, a time that is not > 0, a block that changes
+    the shape, or t outside [0, T].
     """
 
     def __init__(self, blocks: Sequence[Callable[[Tensor], Tensor]], time: float = 1.0) -> None:
@@ -39,11 +40,17 @@ class NetworkVelocity(Velocity):
 
     def block_at(self, t: EquationTime) -> int:
         """Return l, the number of the block that acts at time t."""
-        depth = (self.time - float(t)) / self.time_step
+        now = float(t.detach()) if isinstance(t, Tensor) else float(t)
+        depth = (self.time - now) / self.time_step
         if not -1e-6 <= depth <= len(self.blocks) + 1e-6:
-            got, allowed = f"{float(t):g}", f"a time in [0, {self.time:g}], where the blocks are"
+            got, allowed = f"{now:g}", f"a time in [0, {self.time:g}], where the blocks are"
             raise InputError(message("t", got, allowed), name="t")
         return min(len(self.blocks) - 1, max(0, math.floor(depth + 1e-6)))
 
     def _at(self, x: Tensor, t: EquationTime) -> Tensor:
-        return (self.blocks[self.block_at(t)](x) - x) / self.time_step
+        number = self.block_at(t)
+        after = self.blocks[number](x)
+        if after.shape != x.shape:
+            got, allowed = f"shape {tuple(after.shape)}", f"the shape of its input, {tuple(x.shape)}"
+            raise InputError(message(f"blocks[{number}]", got, allowed), name="blocks")
+        return (after - x) / self.time_step
