@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import check_inputs, message
-from heatproof._specification import Specification
 from heatproof.equation import Problem
 from heatproof.errors import InputError
-from heatproof.solvers._properties import Properties
+from heatproof.solvers._method import Method
 from heatproof.solvers._solution import Solution
 
 __all__ = ["Solver", "step_count"]
 
 
-class Solver(Specification):
+class Solver(Method):
     """A method that computes T_t f = u(·, t); its fields are its settings.
 
     Subclasses state `properties`, say which problems they cannot take (`refusal`), and write `_solve`.
     """
 
-    properties: ClassVar[Properties]
-
-    name: str
-
     def refusal(self, problem: Problem) -> str:
         """Return why this problem cannot be solved by this method, in words; "" where it can."""
         del problem
         return ""
-
-    @abstractmethod
-    def refined(self, factor: int) -> Self:
-        """Return the solver with every step divided by `factor`: errors fall by factor^order."""
 
     @abstractmethod
     def _solve(self, problem: Problem, x: Tensor, t: float) -> Solution:
@@ -56,11 +47,12 @@ class Solver(Specification):
             return Solution(problem.initial_values(points), numbers={"steps": 0.0})
         return self._solve(problem, points, end)
 
-    def describe(self) -> str:
-        """Return the name with the settings that were chosen, in one line."""
-        chosen: dict[str, Any] = {k: v for k, v in self.to_mapping().items() if k != "name"}
-        inside = ", ".join(f"{key}={value}" for key, value in chosen.items())
-        return f"{self.name} ({inside})" if inside else self.name
+    def prepare(self, problem: Problem) -> Callable[[Tensor, float], Solution]:
+        """Return `solve` for one problem; what depends on neither x nor t is done once, here.
+
+        Errors: as `solve`, at the calls or here.
+        """
+        return lambda x, t: self.solve(problem, x, t)
 
 
 def step_count(duration: float, step: float) -> int:

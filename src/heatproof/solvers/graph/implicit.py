@@ -1,0 +1,100 @@
+"""Implicit steps of heat flow on a graph."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal, Self, final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from heatproof.equation.graph import Graph, GraphProblem
+from heatproof.solvers._properties import Properties
+from heatproof.solvers._solution import Solution
+from heatproof.solvers.graph._action import symmetric_action
+from heatproof.solvers.graph._solver import GraphSolver, many_steps
+
+__all__ = ["GraphImplicit"]
+
+_MOST_ITERATIONS = 10_000
+
+
+@final
+class GraphImplicit(GraphSolver):
+    """(I + κ𝓛)u_new = u, κ = σ²τ: backward Euler, monotone for any step.
+
+    I + κ𝓛 is an M-matrix whose rows sum to 1, so its inverse has no negative entry and rows that sum to 1.
+    Solved by conjugate gradients, matrix-free. ‖(I + κ𝓛)⁻¹‖ ≤ 1 in the largest-value norm: what remains of
+    a system bounds its error there; iterations stop at 64 roundings of a column's largest value, and
+    `error_bound` is the sum over the steps of what remains, computed anew (the error of the linear systems,
+    not of the time step). Up to that the properties hold. Success is False where it is above √ε of the
+    largest value, ε being the rounding of the type: κ·max_i Σ_j W_ij beyond 10⁷ in float64.
+    Order 1. Cost: about 30·√(1 + κλ_max)·edges·K a step.
+    """
+
+    properties: ClassVar[Properties] = Properties(
+        order=1.0,
+        random=False,
+        monotone=True,
+        keeps_range=True,
+        linear=True,
+        keeps_constants=True,
+        keeps_mass=True,
+        markov=True,
+        differentiable=True,
+    )
+
+    name: Literal["graph_implicit"] = "graph_implicit"
+    time_step: float = Field(gt=0)
+
+    def refined(self, factor: int) -> Self:
+        """Return the solver with `time_step`/factor."""
+        return self.model_copy(update={"time_step": self.time_step / factor})
+
+    def _solve(self, problem: GraphProblem, duration: float) -> Solution:
+        steps = many_steps(duration, self.time_step)
+        kappa = problem.diffusivity * duration / steps
+        left: list[float] = []
+        tolerance = 64 * torch.finfo(problem.initial.dtype).eps
+
+        def walk(u: Tensor) -> Tensor:
+            for _ in range(steps):
+                u, remains = _step(problem.graph, kappa, u, tolerance)
+                left.append(remains)
+            return u
+
+        values = symmetric_action(walk, problem.initial)
+        bound = sum(left[:steps])
+        precision = math.sqrt(torch.finfo(problem.initial.dtype).eps)
+        allowed = precision * float(problem.initial.detach().abs().max())
+        numbers = {"steps": float(steps), "kappa": kappa, "error_bound": bound}
+        if bound <= allowed:
+            return Solution(values, numbers=numbers)
+        sentence = (
+            f"the linear systems are solved to {bound:.3g} only, {allowed:.3g} was wanted; shorter steps"
+        )
+        return Solution(values, numbers=numbers, success=False, sentence=sentence)
+
+
+def _step(graph: Graph, kappa: float, u: Tensor, tolerance: float) -> tuple[Tensor, float]:
+    """Return (I + κ𝓛)⁻¹u by conjugate gradients from u, a column each, and the largest residual."""
+    wanted = tolerance * u.abs().amax(dim=0)
+    solution, residual = u, -kappa * graph.laplacian(u)
+    direction, square = residual, residual.square().sum(dim=0)
+    for _ in range(_MOST_ITERATIONS):
+        open_columns = residual.abs().amax(dim=0) > wanted
+        if not bool(open_columns.any()):
+            break
+        image = direction + kappa * graph.laplacian(direction)
+        length = _ratio(square, (direction * image).sum(dim=0), open_columns)
+        solution, residual = solution + length * direction, residual - length * image
+        previous, square = square, residual.square().sum(dim=0)
+        direction = residual + _ratio(square, previous, open_columns) * direction
+    remains = u - solution - kappa * graph.laplacian(solution)
+    return solution, float(remains.abs().max())
+
+
+def _ratio(above: Tensor, below: Tensor, where: Tensor) -> Tensor:
+    """Return above/below where asked for, else 0."""
+    return torch.where(where, above / torch.where(where, below, 1), 0)
