@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import heatproof
-from heatproof.cli import attack, certify, demo, info, plan, report, study, train, verify
+from heatproof.cli import attack, certify, demo, info, plan, report, solve, study, train, verify
 from heatproof.cli._allocator import keep_memory
 from heatproof.cli._terminal import Interrupted
 from heatproof.errors import HeatproofError, InputError
@@ -38,6 +38,7 @@ for _command in (
     verify.verify,
     report.report,
     study.study,
+    solve.solve,
     info.info,
 ):
     app.command()(_command)
