@@ -8,7 +8,7 @@ from hypothesis import given
 from scipy.stats import binom
 
 from heatproof.errors import InputError
-from heatproof.studies import from_counts, from_detections, from_ratios
+from heatproof.studies import Summary, from_counts, from_detections, from_interval, from_ratios
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,22 @@ def test_detections() -> None:
     assert from_detections("c", 5, 5, evidence="e").outcome == "holds"
     assert from_detections("c", 4, 5, evidence="e").outcome == "refuted"
     assert from_detections("c", 0, 0, evidence="e").outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("interval", "outcome"),
+    [((0.2, 0.1, 0.3), "holds"), ((0.2, -0.1, 0.3), "undecided"), ((-0.2, -0.3, -0.1), "refuted")],
+)
+def test_open_questions_go_either_way(interval: tuple[float, float, float], outcome: str) -> None:
+    verdict = from_interval("c", interval, quantity="q", evidence="e")
+    assert verdict.outcome == outcome
+    assert verdict.as_expected
+    assert verdict.remark == "an open question"
+    assert Summary((verdict,), ()).answer.endswith("All are as theory says, which is silent on 1 of them.")
+
+
+def test_an_open_question_hides_nothing_that_is_against_theory() -> None:
+    unknown = from_interval("c", (0.0, -1.0, 1.0), quantity="q", evidence="e")
+    strange = from_ratios("d", [(2.0, 2.0)], quantity="q", evidence="e")
+    assert Summary((unknown, strange), ()).answer.endswith("Not as theory says: d.")
+    assert strange.remark == "theory: holds"

@@ -96,7 +96,7 @@ def _text(summary: Summary) -> str:
     for column in ("claim", "verdict", "number that decided, with interval"):
         shown.add_column(column, overflow="fold")
     for verdict in summary.verdicts:
-        remark = "" if verdict.as_expected else f"\n(theory: {verdict.expected})"
+        remark = "" if verdict.as_expected and verdict.expected else f"\n({verdict.remark})"
         number = f"{verdict.quantity}: {verdict.interval}\n{verdict.evidence}"
         shown.add_row(escape(verdict.claim), f"{verdict.outcome}{remark}", escape(number))
     console.print(shown)

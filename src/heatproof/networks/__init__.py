@@ -17,6 +17,17 @@ from heatproof.networks.denoised import Denoised
 from heatproof.networks.interior import InteriorClassifier, interior_diffusion
 from heatproof.networks.lenet import LeNet
 from heatproof.networks.mlp import MLP
+from heatproof.networks.noise_layers import (
+    BranchDropout,
+    EquationLayer,
+    GaussianInjection,
+    InputNoise,
+    MultiplicativeNoise,
+    NoiseLayer,
+    ShakeShake,
+    StateDropout,
+    StochasticDepth,
+)
 from heatproof.networks.normalise import Normalise, Normalised
 from heatproof.networks.potential_flow import PotentialFlow
 from heatproof.networks.residual import Residual
@@ -28,20 +39,29 @@ __all__ = [
     "MLP",
     "Activation",
     "AtTime",
+    "BranchDropout",
     "Denoised",
     "DiffusionChain",
+    "EquationLayer",
     "Factory",
+    "GaussianInjection",
+    "InputNoise",
     "InteriorClassifier",
     "LeNet",
+    "MultiplicativeNoise",
     "NetworkBase",
     "NetworkDescription",
     "NetworkSettings",
+    "NoiseLayer",
     "Normalise",
     "Normalised",
     "PotentialFlow",
     "ResNet",
     "Residual",
     "ResidualMLP",
+    "ShakeShake",
+    "StateDropout",
+    "StochasticDepth",
     "Time",
     "TimeConditioned",
     "append_time",

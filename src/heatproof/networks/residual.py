@@ -8,16 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from heatproof._check import check_number, message
-from heatproof.errors import InputError
+from heatproof._check import check_number
+from heatproof.equation import IsotropicDiffusion
 from heatproof.lipschitz import Bound, lipschitz_bound, residual
+from heatproof.networks.noise_layers._equation_layer import EquationLayer, kept_shape
 
 __all__ = ["Residual"]
 
 
 @final
-class Residual(nn.Module):
-    """x ↦ x + step·F(x), an Euler step of the flow x′ = F(x); (1 + |step|·Λ_F)-Lipschitz.
+class Residual(EquationLayer):
+    """x ↦ x + step·F(x), an Euler step of the flow x′ = F(x); (1 + |step|·Λ_F)-Lipschitz. It has no noise.
 
     Shapes: (B, *event) to the same. Errors: `InputError` for a step that is no finite number, or a branch
     that changes the shape.
@@ -29,12 +30,18 @@ class Residual(nn.Module):
 
     def forward(self, x: Float[torch.Tensor, "batch *event"]) -> Float[torch.Tensor, "batch *event"]:
         """Return the state after the step."""
-        moved = self.branch(x)
-        if moved.shape != x.shape:
-            got = f"one from {tuple(x.shape)} to {tuple(moved.shape)}"
-            raise InputError(message("branch", got, "a module that keeps the shape"), name="branch")
-        after: torch.Tensor = x + self.step * moved
+        after: torch.Tensor = x + self.step * kept_shape(self.branch(x), x)
         return after
+
+    def mean_step(self, x: Float[torch.Tensor, "batch *event"]) -> Float[torch.Tensor, "batch *event"]:
+        """Return the step itself."""
+        after: torch.Tensor = self(x)
+        return after
+
+    def diffusion(self, time_step: float) -> IsotropicDiffusion:
+        """Return no diffusion."""
+        check_number("time_step", time_step, above=0)
+        return IsotropicDiffusion(0.0)
 
     def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
         """Return 1 + |step|·Λ_F."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from heatproof._check import check_choice
 from heatproof.studies._run import StudyResult, run_study
 from heatproof.studies._study import Cell, Results, Section, Study, StudyTable, Summary
-from heatproof.studies._verdict import Verdict, from_counts, from_detections, from_deviations, from_ratios
+from heatproof.studies._verdict import (
+    Verdict,
+    from_counts,
+    from_detections,
+    from_deviations,
+    from_interval,
+    from_ratios,
+)
+from heatproof.studies.complexity import Complexity
 from heatproof.studies.radius import Radius
 
 __all__ = [
     "STUDIES",
     "Cell",
+    "Complexity",
     "Radius",
     "Results",
     "Section",
@@ -23,11 +32,12 @@ __all__ = [
     "from_counts",
     "from_detections",
     "from_deviations",
+    "from_interval",
     "from_ratios",
     "run_study",
 ]
 
-STUDIES: tuple[type[Study], ...] = (Radius,)
+STUDIES: tuple[type[Study], ...] = (Radius, Complexity)
 """Every study that the command line knows."""
 
 

@@ -87,7 +87,10 @@ class Summary:
         words = [word for word in ("holds", "refuted", "undecided") if word in outcomes]
         counts = ", ".join(f"{word} {outcomes.count(word)}" for word in words)
         strange = [verdict.claim for verdict in self.verdicts if not verdict.as_expected]
-        rest = f"Not as theory says: {'; '.join(strange)}." if strange else "All are as theory says."
+        unknown = sum(verdict.expected is None for verdict in self.verdicts)
+        rest = f"All are as theory says{f', which is silent on {unknown} of them' if unknown else ''}."
+        if strange:
+            rest = f"Not as theory says: {'; '.join(strange)}."
         return f"{len(outcomes)} claims ({counts}). {rest}"
 
 

@@ -10,7 +10,15 @@ from heatproof._check import check_number, check_whole, message
 from heatproof._intervals import lower_bound, proportion
 from heatproof.errors import InputError
 
-__all__ = ["Outcome", "Verdict", "from_counts", "from_detections", "from_deviations", "from_ratios"]
+__all__ = [
+    "Outcome",
+    "Verdict",
+    "from_counts",
+    "from_detections",
+    "from_deviations",
+    "from_interval",
+    "from_ratios",
+]
 
 Outcome: TypeAlias = Literal["holds", "refuted", "undecided"]
 
@@ -24,7 +32,7 @@ class Verdict:
 
     `quantity` names the number that decided, `value` is it, `low` and `high` its interval: an enclosure where
     the number was computed, a 95 % confidence interval where it was sampled. `expected` is what theory says
-    of the claim: a negative control expects "refuted".
+    of the claim: a negative control expects "refuted", an open question, of which theory says nothing, None.
     """
 
     claim: str
@@ -34,12 +42,19 @@ class Verdict:
     low: float
     high: float
     evidence: str
-    expected: Outcome = "holds"
+    expected: Outcome | None = "holds"
 
     @property
     def as_expected(self) -> bool:
-        """Whether the outcome is the one that theory predicts."""
-        return self.outcome == self.expected
+        """Whether the outcome is not against theory: it is what theory predicts, or theory is silent."""
+        return self.expected is None or self.outcome == self.expected
+
+    @property
+    def remark(self) -> str:
+        """What theory says of the claim, in words."""
+        if self.expected is None:
+            return "an open question"
+        return "as theory says" if self.as_expected else f"theory: {self.expected}"
 
     @property
     def interval(self) -> str:
@@ -116,6 +131,20 @@ def from_counts(
     if violations and (not allowed or lower_bound(violations, trials, _FALSE_ALARM) > allowed):
         outcome = "refuted"
     return Verdict(claim, outcome, quantity, interval.value, interval.low, interval.high, evidence, expected)
+
+
+def from_interval(
+    claim: str,
+    interval: tuple[float, float, float],
+    *,
+    quantity: str,
+    evidence: str,
+    expected: Outcome | None = None,
+) -> Verdict:
+    """Judge "the number is positive" from (value, low, high): holds if low > 0, refuted if high < 0."""
+    value, low, high = interval
+    outcome: Outcome = "holds" if low > 0 else "refuted" if high < 0 else "undecided"
+    return Verdict(claim, outcome, quantity, value, low, high, evidence, expected)
 
 
 def from_detections(claim: str, caught: int, trials: int, *, evidence: str) -> Verdict:
