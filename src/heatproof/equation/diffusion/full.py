@@ -30,7 +30,8 @@ class FullDiffusion(Diffusion):
 
     A given matrix is a constant diffusion, whose heat kernel over τ is N(0, 2Aτ). A function of t alone says
     `varies_in_space=False`; its values may have a batch of 1.
-    Cost of a draw: one symmetric eigendecomposition (once for a constant matrix) and O(d²) a point.
+    Cost of a draw: O(d²) a point for a constant matrix; for a function, two symmetric eigendecompositions a
+    point (the root, and the check that it has one; no check under `torch.func.vmap` and `torch.compile`).
     Errors: `InputError` for a matrix that is not symmetric or not positive semi-definite (says by how much),
     not square, or of another size than the points.
     """
