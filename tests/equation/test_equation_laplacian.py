@@ -1,4 +1,4 @@
-"""Laplacian estimators: exactness, unbiasedness, variance, and the bound of the comparison principle."""
+"""Finite-difference Laplacians: exactness, no bias, variance, and the bound of the comparison principle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from torch import Tensor
 
-from heatproof.equation import Axes, Directions, diffusivity_of, estimate, noise_std_of
+from heatproof.equation import diffusivity_of, noise_std_of
+from heatproof.equation.laplacian import Axes, Coordinates, Differences, Directions, estimate
 from heatproof.errors import InputError
 
 FALSE_ALARM = 1e-5
@@ -132,10 +133,11 @@ def test_directions_are_unbiased_for_a_cubic(distribution: str) -> None:
 
 @pytest.mark.parametrize("dimension", [1, 2, 7, 64])
 @pytest.mark.parametrize(
-    "laplacian", [Axes(), Directions(directions=1), Directions(directions=5, distribution="rademacher")]
+    "laplacian",
+    [Axes(), Coordinates(), Directions(directions=1), Directions(directions=5, distribution="rademacher")],
 )
 def test_the_explicit_step_compares_at_the_bound_and_not_below(
-    laplacian: Axes | Directions, dimension: int
+    laplacian: Differences, dimension: int
 ) -> None:
     """u = 1{z = x} is ≥ 0 everywhere; the step u + τσ²Δ_h u at x is the weight that x keeps."""
     diffusivity, time_step = 0.3, 0.25
@@ -153,7 +155,7 @@ def test_the_explicit_step_compares_at_the_bound_and_not_below(
     assert kept(1.001 * bound) > 0
     assert kept(0.999 * bound) < -1e-3  # 0 ≤ u, and the step makes it negative: comparison is violated
     pairs = laplacian.pairs(dimension)
-    weight = time_step * diffusivity * laplacian.weight(bound)
+    weight = time_step * diffusivity * laplacian.weight(bound, dimension)
     assert 1 - 2 * pairs * weight == pytest.approx(0, abs=1e-12)  # the other weights, all ≥ 0, add up to 1
 
 
@@ -166,14 +168,14 @@ def test_at_or_above_the_bound_the_step_stays_between_the_extremes(
         return torch.sin(9 * z.sum(dim=1, keepdim=True)).sign()
 
     x = torch.randn(8, dimension, generator=_generator(seed)).double()
-    for laplacian in (Axes(), Directions(directions=2)):
+    for laplacian in (Axes(), Coordinates(), Directions(directions=2)):
         h = spare * laplacian.smallest_space_step(0.5, 0.5, dimension)
         stepped = u(x) + 0.25 * estimate(laplacian, u, x, h, _generator(seed))
         assert float(stepped.abs().max()) <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("laplacian", [Axes(), Directions(directions=3)])
-def test_images_constants_linear_functions_and_repeatability(laplacian: Axes | Directions) -> None:
+@pytest.mark.parametrize("laplacian", [Axes(), Coordinates(coordinates=4), Directions(directions=3)])
+def test_images_constants_linear_functions_and_repeatability(laplacian: Differences) -> None:
     x = torch.randn(4, 1, 3, 3, generator=_generator()).double()
     weight = torch.randn(9, 2, generator=_generator(1)).double()
 
@@ -231,7 +233,7 @@ def test_numbers_that_are_not_positive(bad: float) -> None:
     x = torch.zeros(1, 2)
     with pytest.raises(InputError, match=r"^space_step: got .*; allowed: a finite number > 0"):
         estimate(Axes(), lambda z: z, x, bad, _generator())
-    for laplacian in (Axes(), Directions()):
+    for laplacian in (Axes(), Coordinates(), Directions()):
         with pytest.raises(InputError, match=r"^diffusivity: got "):
             laplacian.smallest_space_step(bad, 0.1, 2)
         with pytest.raises(InputError, match=r"^time_step: got "):
@@ -248,3 +250,28 @@ def test_settings_that_are_refused() -> None:
         Directions(directions=0)
     with pytest.raises(InputError, match="Did you mean 'gaussian'"):
         Directions.from_mapping({"distribution": "gausian"})
+
+
+def test_what_is_missing_is_named() -> None:
+    x = torch.zeros(3, 2)
+    with pytest.raises(InputError, match=r"^space_step: got None"):
+        estimate(Axes(), lambda z: z, x)
+    for laplacian in (Coordinates(), Directions()):
+        with pytest.raises(
+            InputError, match=rf"^generator: got None; .* with {laplacian.name}\. For example"
+        ):
+            estimate(laplacian, lambda z: z, x, 0.1)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(3), torch.zeros(0, 2)], ids=["one point", "no point"])
+def test_points_that_are_refused(x: Tensor) -> None:
+    with pytest.raises(InputError, match=r"^x: got torch\."):
+        estimate(Axes(), lambda z: z, x, 0.1)
+
+
+def test_functions_of_another_shape() -> None:
+    x = torch.zeros(3, 2)
+    with pytest.raises(InputError, match=r"^u: got torch.float32 of shape \(15,\); allowed: .* \(15, K\)"):
+        estimate(Axes(), lambda z: z.sum(dim=1), x, 0.1)
+    with pytest.raises(InputError, match=r"^u: got a float; "):
+        estimate(Axes(), lambda _: 1.0, x, 0.1)  # type: ignore[arg-type, return-value]

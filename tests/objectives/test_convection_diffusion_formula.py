@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from heatproof.equation import Axes, Directions
+from heatproof.equation.laplacian import Axes, Coordinates, Differences, Directions
 from heatproof.networks import MLP, ResNet
 from heatproof.objectives import ConvectionDiffusion
 
-LAPLACIANS: list[Axes | Directions] = [
+LAPLACIANS: list[Differences] = [
     Axes(),
+    Coordinates(),
     Directions(),
     Directions(directions=3),
     Directions(distribution="rademacher"),
@@ -44,11 +45,15 @@ def seeded(seed: int = 7) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def directions_of(laplacian: Axes | Directions, x: Tensor, generator: torch.Generator) -> Tensor:
+def directions_of(laplacian: Differences, x: Tensor, generator: torch.Generator) -> Tensor:
     """Return the directions (J, B, *event) that one set of pairs takes, before the step h."""
     if isinstance(laplacian, Axes):
         count = x[0].numel()
         return torch.stack([axis.reshape(x[0].shape).expand_as(x) for axis in torch.eye(count).double()])
+    if isinstance(laplacian, Coordinates):
+        return laplacian.offsets(x, 1.0, generator)
+    if not isinstance(laplacian, Directions):
+        raise TypeError(laplacian)
     shape = (laplacian.directions, *x.shape)
     if laplacian.distribution == "gaussian":
         return torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -65,8 +70,11 @@ def by_loops(
     tau, dimension = 1 / steps, x[0].numel()
     sigma_squared = objective.diffusivity or (objective.noise_std or math.nan) ** 2 / 2
     laplacian, axes = objective.laplacian, isinstance(objective.laplacian, Axes)
-    h = objective.space_step or math.sqrt(2 * (dimension if axes else 1) * tau * sigma_squared)
+    longest = 1 if isinstance(laplacian, Directions) else dimension
+    h = objective.space_step or math.sqrt(2 * longest * tau * sigma_squared)
     share = 1.0 if axes else 1.0 / directions_of(laplacian, x, seeded()).shape[0]
+    if isinstance(laplacian, Coordinates):
+        share *= dimension
 
     def at(point: Tensor, k: int) -> Tensor:
         logits: Tensor = model(point[None], torch.tensor([k * tau], dtype=torch.float64))[0]
@@ -95,7 +103,7 @@ def by_loops(
 
 @pytest.mark.parametrize(("laplacian", "steps", "of", "unbiased", "space_step"), COMBINATIONS, ids=str)
 def test_equals_the_formula(
-    laplacian: Axes | Directions, steps: int, of: str, *, unbiased: bool, space_step: float | None
+    laplacian: Differences, steps: int, of: str, *, unbiased: bool, space_step: float | None
 ) -> None:
     objective = ConvectionDiffusion(
         noise_std=0.6,
@@ -126,7 +134,7 @@ def test_equals_the_formula(
 )
 def test_equals_the_formula_for_any_shape(
     shape: tuple[int, ...],
-    laplacian: Axes | Directions,
+    laplacian: Differences,
     steps: int,
     diffusivity: float,
     seed: int,

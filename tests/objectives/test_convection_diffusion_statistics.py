@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heatproof.equation import Directions
+from heatproof.equation.laplacian import Coordinates, Directions
 from heatproof.objectives import ConvectionDiffusion
 
 CALLS, ROWS, LARGEST_Z = 300, 400, 4.42
@@ -63,6 +63,18 @@ class TestMean:
         assert abs(z_score(DRIFT**2, laplacian=laplacian, unbiased=True)) < LARGEST_Z
         bias = SIGMA_SQUARED**2 * variance(distribution) / (2 * directions)  # what averaging them would leave
         assert abs(z_score(DRIFT**2 + bias, laplacian=laplacian, unbiased=True)) > 2 * LARGEST_Z
+
+
+@pytest.mark.parametrize("coordinates", [1, 2])
+def test_squaring_adds_the_variance_over_subsets(coordinates: int) -> None:
+    """(d²/m)(1 − m/d)·V, V the variance of the diagonal of H; two halves add nothing."""
+    laplacian = Coordinates(coordinates=coordinates)
+    spread = 9 / coordinates * (1 - coordinates / 3) * float(HESSIAN.diagonal().var())
+    bias = SIGMA_SQUARED**2 * spread
+    assert abs(z_score(DRIFT**2 + bias, laplacian=laplacian)) < LARGEST_Z
+    assert abs(z_score(DRIFT**2, laplacian=laplacian)) > 2 * LARGEST_Z
+    assert abs(z_score(DRIFT**2, laplacian=laplacian, unbiased=True)) < LARGEST_Z
+    assert abs(z_score(DRIFT**2 + bias / 2, laplacian=laplacian, unbiased=True)) > 2 * LARGEST_Z
 
 
 def test_each_time_step_has_directions_of_its_own() -> None:

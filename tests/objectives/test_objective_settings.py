@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from heatproof._specification import Specification
-from heatproof.equation import Axes, Directions
+from heatproof.equation.laplacian import Axes, Coordinates, Directions
 from heatproof.errors import InputError, StabilityWarning, UnknownNameError
 from heatproof.networks import MLP
 from heatproof.objectives import (
@@ -39,6 +39,7 @@ def diffusions(draw: st.DrawFn) -> ConvectionDiffusion:
     laplacian = draw(
         st.one_of(
             st.just(Axes()),
+            st.builds(Coordinates, coordinates=st.integers(1, 9)),
             st.builds(
                 Directions,
                 directions=st.integers(1, 9),
@@ -75,6 +76,7 @@ def test_yaml_round_trip(objective: Objective) -> None:
 
 def test_a_laplacian_may_be_one_word() -> None:
     assert ConvectionDiffusion(noise_std=1, laplacian="axes").laplacian == Axes()
+    assert ConvectionDiffusion(noise_std=1, laplacian="coordinates").laplacian == Coordinates()
     assert ConvectionDiffusion(noise_std=1, laplacian="directions").laplacian == Directions()
 
 
@@ -98,6 +100,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"noise_std": 1, "space_step": 0}, "space_step: got 0;"),
     ({"noise_std": 1, "space_step": 1e-200}, "space_step: got 1e-200;"),
     ({"noise_std": 1, "laplacian": {"name": "directions", "directions": 0}}, "directions: got 0;"),
+    ({"noise_std": 1, "laplacian": {"name": "coordinates", "coordinates": 0}}, "coordinates: got 0;"),
+    ({"noise_std": 1, "laplacian": "autodiff"}, "laplacian.name: got 'autodiff'; allowed: axes,"),
     ({"noise_std": 1, "residual_of": "logit"}, "Did you mean 'logits'?"),
     ({"noise_std": 1, "laplacian": "axis"}, "Did you mean 'axes'?"),
     ({"noise_std": 1, "wieght": 1}, "Did you mean 'weight'?"),
@@ -140,14 +144,14 @@ def test_a_rounded_time_step_is_its_fraction(digits: int, steps: int) -> None:
 def test_default_space_step_is_the_bound(
     steps: int, dimension: int, diffusivity: float, *, given_as_std: bool
 ) -> None:
-    """Axes 2dτσ² = h², directions 2τσ² = h²: the weight 1 − 2·pairs·τσ²/(…h²) of the centre is 0."""
+    """Axes and coordinates 2dτσ² = h², directions 2τσ² = h²: the weight of the centre is 0."""
     coefficient = {"noise_std": math.sqrt(2 * diffusivity)} if given_as_std else {"diffusivity": diffusivity}
-    for laplacian, count in (("axes", dimension), ("directions", 1)):
+    for laplacian, count in (("axes", dimension), ("coordinates", dimension), ("directions", 1)):
         objective = ConvectionDiffusion(time_step=1 / steps, laplacian=laplacian, **coefficient)
         h = objective.chosen_space_step(dimension)
         assert h**2 == pytest.approx(2 * count * diffusivity / steps, rel=1e-9)
         pairs = objective.laplacian.pairs(dimension)
-        kept = 1 - 2 * pairs * objective.laplacian.weight(h) * diffusivity / steps
+        kept = 1 - 2 * pairs * objective.laplacian.weight(h, dimension) * diffusivity / steps
         assert kept == pytest.approx(0, abs=1e-9)
 
 
@@ -167,6 +171,13 @@ def test_a_step_under_the_bound_warns_with_the_bound(laplacian: str, dimension: 
         warnings.simplefilter("error")
         for fine in (bound, 1.01 * bound, 100 * bound, None):
             objective(fine).check(network(), dimension)
+
+
+def test_more_coordinates_than_the_input_has() -> None:
+    objective = ConvectionDiffusion(noise_std=1, laplacian=Coordinates(coordinates=3))
+    objective.check(network(), 3)
+    with pytest.raises(InputError, match=r"^coordinates: got 3; allowed: 1 to 2"):
+        objective.check(network(), 2)
 
 
 @pytest.mark.parametrize("objective", [GaussianAugmentation(noise_std=1), Natural()], ids=str)

@@ -11,7 +11,18 @@ from heatproof.equation.diffusivity import diffusivity_of, noise_std_of
 from heatproof.equation.domain import Domain
 from heatproof.equation.graph import Graph, GraphProblem
 from heatproof.equation.interior import interior_variance
-from heatproof.equation.laplacian import Axes, Directions, Laplacian, estimate
+from heatproof.equation.laplacian import (
+    Autodiff,
+    Axes,
+    Coordinates,
+    DifferenceLaplacian,
+    Differences,
+    Directions,
+    Estimator,
+    Laplacian,
+    estimate,
+    second_derivatives,
+)
 from heatproof.equation.problem import Problem, SolvedProblem
 from heatproof.equation.velocity import (
     FunctionVelocity,
@@ -23,11 +34,16 @@ from heatproof.equation.velocity import (
 )
 
 __all__ = [
+    "Autodiff",
     "Axes",
+    "Coordinates",
     "DiagonalDiffusion",
+    "DifferenceLaplacian",
+    "Differences",
     "Diffusion",
     "Directions",
     "Domain",
+    "Estimator",
     "FullDiffusion",
     "FunctionVelocity",
     "GradientVelocity",
@@ -46,4 +62,5 @@ __all__ = [
     "estimate",
     "interior_variance",
     "noise_std_of",
+    "second_derivatives",
 ]

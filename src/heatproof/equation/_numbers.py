@@ -10,7 +10,7 @@ from torch import Tensor
 from heatproof._check import message
 from heatproof.errors import InputError
 
-__all__ = ["as_numbers"]
+__all__ = ["as_numbers", "check_tensor"]
 
 
 def as_numbers(name: str, values: Any) -> Tensor:
@@ -26,3 +26,10 @@ def as_numbers(name: str, values: Any) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError):
         raise refused from None
+
+
+def check_tensor(name: str, values: object, allowed: str) -> Tensor:
+    """Return what a coefficient answered, if it is a tensor. Errors: `InputError`."""
+    if not isinstance(values, Tensor):
+        raise InputError(message(name, f"a {type(values).__name__}", f"a tensor, {allowed}"), name=name)
+    return values

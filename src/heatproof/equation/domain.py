@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -34,6 +34,10 @@ class Domain:
 
     def __post_init__(self) -> None:
         check_choice("boundary", self.boundary, ("periodic", "dirichlet", "neumann"))
+        for ends in (self.low, self.high):
+            if isinstance(ends, str) or not isinstance(ends, Sequence):
+                got = f"a {type(ends).__name__}"
+                raise InputError(message("low, high", got, "one number an axis in each"), name="domain")
         if not self.low or len(self.low) != len(self.high):
             got = f"{len(self.low)} and {len(self.high)} numbers"
             raise InputError(message("low, high", got, "one number an axis in each"), name="domain")
@@ -41,6 +45,9 @@ class Domain:
             check_number("high", high, above=check_number("low", low))
         if self.values is not None and self.boundary != "dirichlet":
             raise InputError(message("values", f"some with {self.boundary} sides", "dirichlet sides"))
+        if self.values is not None and not callable(self.values):
+            got = f"a {type(self.values).__name__}"
+            raise InputError(message("values", got, "a function of (x, t)"), name="values")
 
     @property
     def dimension(self) -> int:

@@ -51,6 +51,9 @@ class Problem:
                 raise InputError(message(name, f"a {type(given).__name__}", f"a {kind.__name__}", advice))
         if not callable(self.initial):
             raise InputError(message("initial", f"a {type(self.initial).__name__}", "a function of points"))
+        if self.domain is not None and not isinstance(self.domain, Domain):
+            got = f"a {type(self.domain).__name__}"
+            raise InputError(message("domain", got, "a Domain, or None"), name="domain")
         check_number("time", self.time, above=check_number("start", self.start))
 
     def check_time(self, t: float) -> float:
@@ -65,12 +68,15 @@ class Problem:
         return replace(self, initial=initial, start=self.start if start is None else start)
 
     def initial_values(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch values"]:
-        """Return f(x). Errors: `InputError` where the function does not answer (B, K)."""
+        """Return f(x); classes and truth values as numbers of the type of x.
+
+        Errors: `InputError` where the function does not answer (B, K).
+        """
         values = self.initial(x)
         if not isinstance(values, torch.Tensor) or values.ndim != 2 or len(values) != len(x):
             got = f"shape {tuple(values.shape)}" if isinstance(values, torch.Tensor) else type(values)
             raise InputError(message("initial", got, f"({len(x)}, K), one row a point"), name="initial")
-        return values
+        return values if values.is_floating_point() else values.to(x.dtype)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from heatproof._check import message
-from heatproof.equation import Axes, Directions, diffusivity_of, noise_std_of
+from heatproof.equation import diffusivity_of, noise_std_of
+from heatproof.equation.laplacian import DifferenceLaplacian, Directions
 from heatproof.errors import InputError, StabilityWarning
 from heatproof.objectives._objective import Losses, Objective, check_batch, cross_entropy, logits_of
 
@@ -43,17 +44,17 @@ class ConvectionDiffusion(Objective):
         noise_std, diffusivity: s or σ² = s²/2 over the unit of time; give exactly one.
         weight: λ.
         time_step: τ; 1/τ must be a whole number, to six digits (then τ is 1 over that number exactly).
-        laplacian: `directions` (2m evaluations) or `axes` (2d evaluations).
-        space_step: h; left out, it stands at the stability bound (`axes` h = √(2dτσ²), `directions`
-            h = √(2τσ²)). A smaller one is taken, with a `StabilityWarning`: the explicit step is then no
-            convex combination, errors of short wavelength grow, and training may diverge.
+        laplacian: `directions` (2m evaluations), `axes` (2d) or `coordinates` (2m, on m of the d axes).
+        space_step: h; left out, it stands at the stability bound (`axes` and `coordinates` h = √(2dτσ²),
+            `directions` h = √(2τσ²)). A smaller one is taken, with a `StabilityWarning`: the explicit step is
+            then no convex combination, errors of short wavelength grow, and training may diverge.
         residual_of: "probabilities" or "logits".
-        unbiased: squaring a random Laplacian adds σ⁴·Var/m to L2, which itself penalises spread under
-            noise. False keeps that term (the default: it is what makes the objective act at m = 1); True
-            takes the product ⟨r₁, r₂⟩ of two independent halves, whose mean is the squared residual, at
-            twice the evaluations of the Laplacian. With `axes`, nothing is random and both agree.
+        unbiased: squaring a random Laplacian adds σ⁴ times its variance to L2, which itself penalises spread
+            under noise. False keeps that term (the default: it is what makes the objective act at m = 1);
+            True takes the product ⟨r₁, r₂⟩ of two independent halves, whose mean is the squared residual,
+            at twice the evaluations of the Laplacian. With `axes`, nothing is random and both agree.
 
-    Cost: (1/τ + 1) + 2·pairs/τ evaluations (twice the second term if unbiased with `directions`).
+    Cost: (1/τ + 1) + 2·pairs/τ evaluations (twice the second term if unbiased and not `axes`).
     At the default: 4.
     """
 
@@ -62,9 +63,7 @@ class ConvectionDiffusion(Objective):
     diffusivity: float | None = Field(None, ge=1e-18, le=1e18)
     weight: float = Field(10.0, ge=0, le=1e9)
     time_step: float = Field(1.0, ge=1e-3, le=1)
-    laplacian: Annotated[
-        Annotated[Axes | Directions, Field(discriminator="name")], BeforeValidator(_named)
-    ] = Directions()
+    laplacian: Annotated[DifferenceLaplacian, BeforeValidator(_named)] = Directions()
     space_step: float | None = Field(None, ge=1e-9, le=1e9)
     residual_of: Literal["probabilities", "logits"] = "probabilities"
     unbiased: bool = False
@@ -108,7 +107,7 @@ class ConvectionDiffusion(Objective):
 
     @property
     def _sets(self) -> int:
-        return 2 if self.unbiased and isinstance(self.laplacian, Directions) else 1
+        return 2 if self.unbiased and self.laplacian.random else 1
 
     def stable_space_step(self, dimension: int) -> float:
         """Return the smallest h under which the explicit step keeps the comparison principle."""
@@ -119,8 +118,12 @@ class ConvectionDiffusion(Objective):
         return self.space_step or self.stable_space_step(dimension)
 
     def check(self, model: nn.Module, dimension: int) -> None:
-        """Require a time-conditioned model; warn (`StabilityWarning`) if h is under the bound."""
+        """Require a time-conditioned model; warn (`StabilityWarning`) if h is under the bound.
+
+        Errors: `InputError` for a model without time, or more `coordinates` than the input has.
+        """
         _require_time(model)
+        self.laplacian.pairs(dimension)
         bound = self.stable_space_step(dimension)
         if self.chosen_space_step(dimension) < bound * (1 - 1e-9):
             allowed = f"≥ {bound:g}, the stability bound"
@@ -157,7 +160,7 @@ class ConvectionDiffusion(Objective):
         logits = logits_of(model(points, times), len(points)).unflatten(0, (-1, len(x)))  # (rows, B, K)
         clean, around = logits[: self.steps + 1], logits[self.steps + 1 :]
         first = torch.stack([cross_entropy(row, y) for row in clean]).mean()
-        second = self._residual(clean, around, step)
+        second = self._residual(clean, around, self.laplacian.weight(step, x[0].numel()))
         return Losses(first + self.weight * second, {"cross_entropy": first, "residual": second})
 
     def _offsets(self, x: Tensor, step: float, generator: torch.Generator) -> Tensor:
@@ -172,14 +175,14 @@ class ConvectionDiffusion(Objective):
         times = torch.tensor(k, dtype=x.dtype, device=x.device) / self.steps
         return torch.cat(blocks).flatten(0, 1), times.repeat_interleave(len(x))
 
-    def _residual(self, clean: Tensor, around: Tensor, step: float) -> Tensor:
-        """Return L2 from logits (1/τ + 1, B, K) at x and (1/τ · 2·S·J, B, K) around it."""
+    def _residual(self, clean: Tensor, around: Tensor, weight: float) -> Tensor:
+        """Return L2 from logits (1/τ + 1, B, K) at x and (1/τ · 2·S·J, B, K) around it, and Δ_h's weight."""
         if self.residual_of == "probabilities":
             clean, around = clean.softmax(dim=-1), around.softmax(dim=-1)
         before, after = clean[:-1], clean[1:]
         values = around.unflatten(0, (self.steps, 2, self._sets, -1)).sum(dim=1)  # (1/τ, S, J, B, K)
         second_differences = (values - 2 * before[:, None, None]).sum(dim=2)  # (1/τ, S, B, K)
-        laplacian = self.laplacian.weight(step) * second_differences
+        laplacian = weight * second_differences
         change = (after - before) * self.steps
         residuals = change[:, None] - self.sigma_squared * laplacian  # (1/τ, S, B, K)
         product: Tensor = residuals[:, 0] * residuals[:, -1]

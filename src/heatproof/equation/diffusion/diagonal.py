@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import message
-from heatproof.equation._numbers import as_numbers
+from heatproof.equation._numbers import as_numbers, check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.diffusion._diffusion import (
     Coefficient,
@@ -66,12 +66,15 @@ class DiagonalDiffusion(Diffusion):
         self, x: Float[Tensor, "batch *event"], t: EquationTime
     ) -> Float[Tensor, "batch *event"]:
         """Return a(x, t), one number for each coordinate of each point."""
-        given = self._numbers.to(x) if self._function is None else self._function(x, t)
-        try:
-            values = given.expand(x.shape)
-        except RuntimeError:
-            got, allowed = f"shape {tuple(given.shape)}", f"what fits points of shape {tuple(x.shape)}"
-            raise InputError(message("diffusivities", got, allowed), name="diffusivities") from None
+        if self._function is None:
+            given = self._numbers.to(x)[None]
+        else:
+            given = check_tensor("diffusivities", self._function(x, t), "one number for each coordinate")
+        if tuple(given.shape) not in {tuple(x.shape), (1, *x.shape[1:])}:
+            shape = tuple(given.shape if self._function else self._numbers.shape)
+            got, allowed = f"shape {shape}", f"what fits points of shape {tuple(x.shape)}"
+            raise InputError(message("diffusivities", got, allowed), name="diffusivities")
+        values = given.expand(x.shape)
         return values if self._function is None else check_not_negative(values)
 
     def mean_diffusivity(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, " batch"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import message
-from heatproof.equation._numbers import as_numbers
+from heatproof.equation._numbers import as_numbers, check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.diffusion._diffusion import Coefficient, Diffusion, can_be_read, refuse_kernel
 from heatproof.equation.diffusion._symmetric_root import symmetric_root
@@ -63,7 +63,10 @@ class FullDiffusion(Diffusion):
     def matrix(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, "batch d d"]:
         """Return A at each point."""
         size = math.prod(x.shape[1:])
-        given = self._numbers.to(x) if self._function is None else self._function(x, t)
+        if self._function is None:
+            given = self._numbers.to(x)
+        else:
+            given = check_tensor("matrix", self._function(x, t), "(d, d) for each point")
         if given.shape[-2:] != (size, size) or given.shape[:-2] not in {(), (1,), (len(x),)}:
             got, allowed = f"shape {tuple(given.shape)}", f"({size}, {size}) for each of {len(x)} points"
             raise InputError(message("matrix", got, allowed), name="matrix")

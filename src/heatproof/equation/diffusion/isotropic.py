@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import check_number, message
+from heatproof.equation._numbers import check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.diffusion._diffusion import (
     Coefficient,
@@ -59,7 +60,7 @@ class IsotropicDiffusion(Diffusion):
         """Return σ² at each point."""
         if not callable(self.diffusivity):
             return x.new_full((len(x),), self.diffusivity)
-        values = self.diffusivity(x, t)
+        values = check_tensor("diffusivity", self.diffusivity(x, t), "one number for each point")
         if values.shape != (len(x),):
             got, allowed = f"shape {tuple(values.shape)}", f"({len(x)},), one number a point"
             raise InputError(message("diffusivity", got, allowed), name="diffusivity")

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import check_whole, message
+from heatproof.equation._numbers import check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.diffusion._diffusion import Coefficient, Diffusion, refuse_kernel
 from heatproof.errors import InputError
@@ -28,6 +29,9 @@ class LowRankDiffusion(Diffusion):
     """
 
     def __init__(self, directions: Coefficient, rank: int = 1) -> None:
+        if not callable(directions):
+            got = f"a {type(directions).__name__}"
+            raise InputError(message("directions", got, "a function of (x, t)"), name="directions")
         self._function, self.rank = directions, check_whole("rank", rank)
 
     @property
@@ -44,10 +48,11 @@ class LowRankDiffusion(Diffusion):
         self, x: Float[Tensor, "batch *event"], t: EquationTime
     ) -> Float[Tensor, "batch rank *event"]:
         """Return g at each point."""
-        values = self._function(x, t)
+        values = check_tensor("directions", self._function(x, t), "(B, rank, *event)")
         allowed = (len(x), self.rank, *x.shape[1:])
         if tuple(values.shape) != allowed:
-            raise InputError(message("directions", f"shape {tuple(values.shape)}", f"{allowed}"))
+            got = f"shape {tuple(values.shape)}"
+            raise InputError(message("directions", got, f"{allowed}"), name="directions")
         return values
 
     def matrix(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, "batch d d"]:

@@ -38,17 +38,17 @@ def symmetric_weights(weights: object) -> Any:
 
 def edge_matrix(edge_index: object, edge_weight: object, nodes: int | None, *, undirected: bool) -> Any:
     """Return the weights of listed edges, not yet checked for symmetry. Errors: see `Graph.from_edges`."""
-    ends = torch.as_tensor(edge_index)
+    ends = _as_tensor("edge_index", edge_index)
     if ends.dtype != torch.int64 or ends.ndim != 2 or len(ends) != 2:
         got = f"{ends.dtype} of shape {tuple(ends.shape)}"
         raise InputError(message("edge_index", got, "int64 of shape (2, E)"), name="edge_index")
     size = _size(ends, nodes)
-    given = torch.ones(ends.shape[1]) if edge_weight is None else torch.as_tensor(edge_weight)
+    given = torch.ones(ends.shape[1]) if edge_weight is None else _as_tensor("edge_weight", edge_weight)
     if given.shape != ends.shape[1:]:
         got = f"shape {tuple(given.shape)}"
         raise InputError(message("edge_weight", got, f"({ends.shape[1]},), one an edge"), name="edge_weight")
     rows, columns = ends.detach().cpu().numpy()
-    repeated = len(rows) - len(np.unique(rows * size + columns))
+    repeated = len(rows) - np.unique(np.stack([rows, columns]), axis=1).shape[1]
     if repeated:
         advice = "Add their weights up, or drop them."
         got = f"{repeated} edges listed more than once"
@@ -57,6 +57,13 @@ def edge_matrix(edge_index: object, edge_weight: object, nodes: int | None, *, u
     _check_values(values)
     matrix = sparse.csr_matrix((values, (rows, columns)), shape=(size, size))
     return matrix.maximum(matrix.T) if undirected else matrix
+
+
+def _as_tensor(name: str, values: object) -> Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(message(name, f"a {type(values).__name__}", "a tensor"), name=name) from None
 
 
 def _size(ends: Tensor, nodes: int | None) -> int:
@@ -70,6 +77,8 @@ def _size(ends: Tensor, nodes: int | None) -> int:
 
 def _csr(weights: object) -> Any:
     """Return any of the accepted forms as a float64 CSR matrix with summed entries."""
+    if "complex" in str(getattr(weights, "dtype", "")):
+        raise _refuse("complex numbers", "real numbers")
     if isinstance(weights, Tensor):
         given = weights.detach().cpu().double()
         if given.layout == torch.strided:
@@ -81,7 +90,13 @@ def _csr(weights: object) -> Any:
         matrix = sparse.csr_matrix(weights, dtype=np.float64, copy=True)
         matrix.sum_duplicates()
         return matrix
-    return _dense(np.asarray(weights, dtype=np.float64))
+    try:
+        return _dense(np.asarray(weights, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        got, allowed = f"a {type(weights).__name__}", "real numbers, (N, N), of torch, numpy or scipy"
+        raise _refuse(got, allowed) from None
 
 
 def _dense(weights: np.ndarray[Any, np.dtype[np.float64]]) -> Any:

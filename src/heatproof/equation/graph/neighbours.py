@@ -24,6 +24,7 @@ def neighbour_weights(features: Tensor, neighbours: int, scale_neighbour: int | 
 
     count, scale_at = _checked(features, neighbours, scale_neighbour)
     points = features.detach().cpu().flatten(1).double()
+    points = points / points.abs().max().clamp_min(1e-300)  # weights do not depend on the scale
     search = NearestNeighbors(n_neighbors=count).fit(points.numpy())
     found = torch.as_tensor(search.kneighbors(return_distance=False))
     distance = _distances(points, found)

@@ -49,10 +49,16 @@ def solved(
     smooth: bool = True,
     value_range: tuple[float, float] | None = (0.0, 1.0),
 ) -> SolvedProblem:
-    """Return the problem with its solution, which also stands at the Dirichlet sides of its domain."""
+    """Return the problem with its solution, which also stands at the Dirichlet sides of its domain.
+
+    Errors: `InputError` for a problem without a domain, or parameters beyond what floating point can do.
+    """
     if problem.domain is None:
         raise InputError(message("domain", "none", "a box, so that a grid can be compared"), name="domain")
     points = _inner_points(problem.domain)
+    if not bool(exact(points(4, torch.Generator().manual_seed(0)), problem.time).isfinite().all()):
+        got, advice = "those of a solution that is not finite", "Take smaller rates, or a shorter time."
+        raise InputError(message("parameters", got, "what floating point can do", advice), name="parameters")
     if problem.domain.boundary == "dirichlet":
         problem = replace(problem, domain=replace(problem.domain, values=exact))
     return SolvedProblem(

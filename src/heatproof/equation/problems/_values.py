@@ -29,7 +29,7 @@ class GaussianMean(ABC):
 
     @abstractmethod
     def mean(self, m: Tensor, covariance: Tensor) -> Tensor:
-        """Return E f(Z), (B, K); differentiable in m and C. At C = 0 it is f(m)."""
+        """Return E f(Z), (B, K); differentiable in m and C. At C = 0 it is f(m), ½ at a jump from 0 to 1."""
 
 
 @final
@@ -79,7 +79,7 @@ class Bump(GaussianMean):
 
     def mean(self, m: Tensor, covariance: Tensor) -> Tensor:
         joint = self.spread + covariance
-        height = (torch.linalg.det(self.spread) / torch.linalg.det(joint)).sqrt().to(m)
+        height = torch.exp((self.spread.logdet() - joint.logdet()) / 2).to(m)
         off = m - self.center.to(m)
         far = ((off @ torch.linalg.inv(joint).to(m)) * off).sum(dim=1, keepdim=True)
         values: Tensor = height * torch.exp(-0.5 * far)

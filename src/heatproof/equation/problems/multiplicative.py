@@ -50,7 +50,7 @@ def _exact(mu: float, s: float, w: float, level_log: float) -> ExactSolution:
         clock = exact_time(t)
         spread = (w**2 + s**2 * clock).clamp_min(1e-30).sqrt().to(x)
         height = x.flatten(1).clamp_min(1e-30).log() - level_log + ((mu - s**2 / 2) * clock).to(x)
-        values: Tensor = torch.special.ndtr(height / spread)
+        values: Tensor = torch.special.ndtr(height / spread) * (x.flatten(1) > 0)
         return values
 
     return exact

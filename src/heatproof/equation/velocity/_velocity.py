@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import message
+from heatproof.equation._numbers import check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.errors import InputError
 
@@ -32,7 +33,7 @@ class Velocity(ABC):
 
     def __call__(self, x: Float[Tensor, "batch *event"], t: EquationTime) -> Float[Tensor, "batch *event"]:
         """Return v(x, t), checked to have the shape of x."""
-        values = self._at(x, t)
+        values = check_tensor("velocity", self._at(x, t), "one vector for each point")
         if values.shape != x.shape:
             got, allowed = f"shape {tuple(values.shape)}", f"the shape of x, {tuple(x.shape)}"
             advice = "A velocity gives one vector for each point."

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from heatproof._check import message
+from heatproof.equation._numbers import check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.velocity._velocity import Velocity
 from heatproof.errors import InputError
@@ -35,7 +36,7 @@ class GradientVelocity(Velocity):
         del t
 
         def total(points: Tensor) -> Tensor:
-            values = self.potential(points)
+            values = check_tensor("potential", self.potential(points), "one number for each point")
             if values.shape != points.shape[:1]:
                 got, allowed = f"shape {tuple(values.shape)}", f"({len(points)},), one number a point"
                 raise InputError(message("potential", got, allowed), name="potential")

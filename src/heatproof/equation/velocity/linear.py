@@ -34,9 +34,10 @@ class LinearVelocity(Velocity):
         size = len(self.matrix)
         given = torch.zeros(size).double() if offset is None else as_numbers("offset", offset)
         if given.shape != (size,) or not bool(torch.isfinite(given).all()):
-            raise InputError(message("offset", f"{given.tolist()}", f"{size} finite numbers"), name="offset")
+            got = f"{given.tolist()}" if size < 10 else f"shape {tuple(given.shape)}, or not finite"
+            raise InputError(message("offset", got, f"{size} finite numbers"), name="offset")
         self.offset = given
-        self.divergence_free = abs(float(self.matrix.trace())) <= 1e-12 * float(self.matrix.abs().sum() + 1)
+        self.divergence_free = abs(float(self.matrix.trace())) <= 1e-12 * float(self.matrix.abs().sum())
 
     @property
     def one_sided_lipschitz(self) -> float:

@@ -9,6 +9,7 @@ from typing import final
 from torch import Tensor
 
 from heatproof._check import check_number, message
+from heatproof.equation._numbers import check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.velocity._velocity import Velocity
 from heatproof.errors import InputError
@@ -49,7 +50,7 @@ class NetworkVelocity(Velocity):
 
     def _at(self, x: Tensor, t: EquationTime) -> Tensor:
         number = self.block_at(t)
-        after = self.blocks[number](x)
+        after = check_tensor(f"blocks[{number}]", self.blocks[number](x), "the shape of its input")
         if after.shape != x.shape:
             got, allowed = f"shape {tuple(after.shape)}", f"the shape of its input, {tuple(x.shape)}"
             raise InputError(message(f"blocks[{number}]", got, allowed), name="blocks")
