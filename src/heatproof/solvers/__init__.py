@@ -12,6 +12,7 @@ from heatproof.solvers.graph import (
     GraphSolver,
     GraphUniformisation,
 )
+from heatproof.solvers.grid import GridFrames, GridLimited, GridSolver, GridUpwind
 from heatproof.solvers.learned import FittedSolution, LearnedSolver
 from heatproof.solvers.paths import (
     AdaptiveCharacteristics,
@@ -33,6 +34,10 @@ __all__ = [
     "GraphImplicit",
     "GraphSolver",
     "GraphUniformisation",
+    "GridFrames",
+    "GridLimited",
+    "GridSolver",
+    "GridUpwind",
     "LearnedSolver",
     "Properties",
     "RungeKuttaCharacteristics",

@@ -9,6 +9,7 @@ from heatproof._check import check_choice, message
 from heatproof.equation import Problem
 from heatproof.errors import InputError
 from heatproof.solvers._solver import Solver
+from heatproof.solvers.grid import GridLimited, GridUpwind
 from heatproof.solvers.learned import LearnedSolver
 from heatproof.solvers.paths import (
     AdaptiveCharacteristics,
@@ -28,6 +29,8 @@ SOLVERS: Mapping[str, type[Solver]] = {
         AdaptiveCharacteristics,
         FeynmanKac,
         SecondOrderFeynmanKac,
+        GridUpwind,
+        GridLimited,
         LearnedSolver,
     )
 }
@@ -39,6 +42,9 @@ def build_solver(settings: Mapping[str, Any]) -> Solver:
 
     Errors: `UnknownNameError` that names the nearest; `InputError` for fields that do not fit.
     """
+    if not isinstance(settings, Mapping):
+        got = f"a {type(settings).__name__}"
+        raise InputError(message("solver", got, "a mapping with a name and fields"), name="solver")
     kind = SOLVERS[check_choice("solver", settings.get("name"), SOLVERS)]
     return kind.from_mapping(dict(settings))
 
@@ -48,7 +54,7 @@ def usual_solver(problem: Problem) -> Solver:
 
     Errors: `InputError`, with the reasons of all, if none does.
     """
-    usual = (RungeKuttaCharacteristics, SecondOrderFeynmanKac, FeynmanKac)
+    usual = (RungeKuttaCharacteristics, GridLimited, GridUpwind, SecondOrderFeynmanKac, FeynmanKac)
     reasons = {}
     for solver in (kind.from_mapping({}) for kind in usual):
         reasons[solver.name] = solver.refusal(problem)

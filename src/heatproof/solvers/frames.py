@@ -42,7 +42,7 @@ def frames(
 ) -> Frames:
     """Solve for `count` times on `places` points an axis (201 on one axis, 61 on two, where 0 is given).
 
-    Cost: count − 1 solutions on places^d points each; a learned solver trains once.
+    Cost: that of `solver.solve_at` for places^d points.
     Errors: `InputError` for a problem without a domain of one or two axes, for fewer than two times or
     places, and those of the solver.
     """
@@ -50,12 +50,11 @@ def frames(
     times = np.linspace(case.problem.start, case.problem.time, check_whole("frames", count, at_least=2))
     mesh = torch.as_tensor(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes)))
     shape = tuple(len(axis) for axis in axes)
-    solve = solver.prepare(case.problem)
     with torch.no_grad():
         solved = []
-        for number, t in enumerate(times):
-            solved.append(solve(mesh, float(t)))
-            progress(number + 1, count, f"t = {t:.3g}")
+        for number, one in enumerate(solver.solve_at(case.problem, mesh, times.tolist())):
+            solved.append(one)
+            progress(number + 1, count, f"t = {times[number]:.3g}")
         later = [case.exact(mesh, float(t)) for t in times[1:]]
         exact = [one[:, 0].double().numpy().reshape(shape) for one in (case.problem.initial(mesh), *later)]
     shown = next((one for one in solved if not one.success), solved[-1])

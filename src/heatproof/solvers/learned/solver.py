@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self, cast, final
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from heatproof._check import message
+from heatproof._check import check_whole, message
 from heatproof.equation import Domain, Problem, SolvedProblem
 from heatproof.errors import InputError
 from heatproof.networks import MLP, TimeConditioned
@@ -90,19 +91,25 @@ class LearnedSolver(Solver):
             return "a problem without a domain (the network is trained in a box: give equation.Domain)"
         box = trained_box(problem.domain, self.margin)
         like = _usual_type(problem, box)
-        return "" if like is None else _roughness(problem, box, like)
+        with torch.inference_mode(mode=False):
+            return "" if like is None else _roughness(problem, box, like)
 
     def refined(self, factor: int) -> Self:
         """Return the solver with `factor` times the points and the steps; no rate is known."""
-        return self.model_copy(update={"points": self.points * factor, "steps": self.steps * factor})
+        more = check_whole("factor", factor)
+        return self.model_copy(update={"points": self.points * more, "steps": self.steps * more})
 
     def fit(self, problem: Problem, like: Tensor | None = None) -> FittedSolution:
         """Return the solution for the whole box and all times in [start, time].
 
         f is asked for points in the type and on the device of `like`: float64 on the CPU if left out, float32
         where f takes no other. Training is on the same device. Errors: `InputError` for a problem without a
-        domain, or with an f that is not smooth.
+        domain, or with an f that is not smooth. It trains under `torch.no_grad`, too.
         """
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return self._fit(problem, like)
+
+    def _fit(self, problem: Problem, like: Tensor | None) -> FittedSolution:
         if problem.domain is None:
             raise _refused(self.name, self.refusal(problem))
         box, duration = trained_box(problem.domain, self.margin), problem.time - problem.start
@@ -131,10 +138,13 @@ class LearnedSolver(Solver):
         errors = fitted.error(solved.exact, x, end)
         return replace(_answer(fitted, x, end), numbers={**fitted.numbers, **errors})
 
-    def prepare(self, problem: Problem) -> Callable[[Tensor, float], Solution]:
-        """Return the trained solution as a function of x and t; trains once, here."""
-        fitted = self.fit(problem)
-        return lambda x, t: _answer(fitted, x, t)
+    def solve_at(
+        self, problem: Problem, x: Float[Tensor, "batch *event"], times: Sequence[float]
+    ) -> Iterator[Solution]:
+        """Yield u(x, t) for each time; trains once for all."""
+        fitted = self.fit(problem, x)
+        for t in times:
+            yield _answer(fitted, x, t)
 
     def _solve(self, problem: Problem, x: Tensor, t: float) -> Solution:
         return _answer(self.fit(problem, x), x, t)
