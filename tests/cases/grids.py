@@ -13,10 +13,8 @@ from heatproof.equation import (
     Domain,
     FullDiffusion,
     FunctionVelocity,
-    IsotropicDiffusion,
     LinearVelocity,
     Problem,
-    Velocity,
 )
 from heatproof.equation.domain import Boundary
 from heatproof.equation.problem import InitialValue
@@ -93,10 +91,3 @@ def observed(
         assert found.success, found.sentence
         errors.append(float((found.values - exact(x)).abs().mean()))
     return math.log2(errors[0] / errors[1])
-
-
-def travelling(
-    velocity: Velocity, diffusivity: float, initial: InitialValue, domain: Domain, time: float = 1.0
-) -> Problem:
-    """Return a problem with isotropic diffusion."""
-    return Problem(initial, velocity, IsotropicDiffusion(diffusivity), time=time, domain=domain)

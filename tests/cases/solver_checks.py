@@ -21,8 +21,10 @@ __all__ = [
     "comparison_excess",
     "constants_excess",
     "gradient_excess",
+    "has_mass",
     "linearity_excess",
     "markov_excess",
+    "mass_excess",
     "mean_error",
     "observed_orders",
     "range_excess",
@@ -103,6 +105,19 @@ def batch_excess(solver: Solver, problem: Problem, x: Tensor, t: float) -> float
     together = solver.solve(problem, x, t).values
     alone = torch.cat([solver.solve(problem, x[i : i + 1], t).values for i in range(len(x))])
     return float((together - alone).abs().max())
+
+
+def has_mass(problem: Problem) -> bool:
+    """Whether Σu over a periodic grid stays: no divergence, and a diffusion that is the same everywhere."""
+    periodic = problem.domain is not None and problem.domain.boundary == "periodic"
+    return periodic and problem.velocity.divergence_free and not problem.diffusion.varies_in_space
+
+
+def mass_excess(solver: Solver, problem: Problem, nodes: Tensor) -> float:
+    """Return the change of the mean over all nodes, for data that are not symmetric."""
+    f = wave(2, nodes.shape[1], 4)
+    values = solved(solver, free(problem), lambda z: torch.exp(f(z)), nodes, problem.time)
+    return float((values - torch.exp(f(nodes))).mean(dim=0).abs().max())
 
 
 def markov_excess(solver: Solver, problem: Problem, x: Tensor) -> float:

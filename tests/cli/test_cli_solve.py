@@ -82,3 +82,19 @@ def test_wrong_words_are_one_line(
         heatproof("solve", *words, *(() if "--out" in words else ("--out", tmp_path / "x")))
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_solver_that_comes_to_no_values_says_why(heatproof: Runner, tmp_path: Path) -> None:
+    words = ("solve", "sine_transport", *SMALL, "--solver", "adaptive,most_evaluations=10")
+    code, _, err = heatproof(*words, "--out", tmp_path / "page.html")
+    assert code == 1
+    assert "adaptive found no values to draw: the adaptive steps came to no end (more than 10" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+    code, out, _ = heatproof(*words, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["success"] is False
+    assert found["largest_error"] == [0, None, None]
+    assert found["equation"] == "u_t = 1·sin(x)·u_x, f = cos x"
+    assert "·" in out

@@ -45,7 +45,20 @@ def _number(*_: object) -> Any:
 def test_a_number_where_a_tensor_is_asked_for(asked: Callable[[], object], name: str) -> None:
     with pytest.raises(InputError) as caught:
         asked()
-    assert str(caught.value).startswith(f"{name}: got a float; allowed: a tensor, ")
+    assert str(caught.value).startswith(f"{name}: got a float; allowed: a real tensor, ")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda: FunctionVelocity(lambda x, _: x * 1j)(X, 0.0),
+        lambda: DiagonalDiffusion(lambda x, _: x * 1j).diffusivities(X, 0.0),
+        lambda: Problem(lambda x: x * 1j).initial_values(X),
+    ],
+)
+def test_imaginary_parts_are_not_dropped_but_refused(asked: Callable[[], object]) -> None:
+    with pytest.raises((InputError, TypeError), match=r"complex64|c64"):
+        asked()
 
 
 def test_directions_that_are_no_function() -> None:
@@ -97,3 +110,17 @@ def test_classes_and_truth_values_are_numbers_of_the_points_type(kind: torch.dty
 
     assert Problem(first).initial_values(X).dtype == torch.float32
     assert Problem(first).initial_values(X.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("least", [-1e-9, -1e-7, 0.0])
+def test_an_eigenvalue_below_zero_by_rounding_passes(least: float) -> None:
+    diffusion = FullDiffusion([[1.0, 0.0], [0.0, least]])
+    assert torch.isfinite(diffusion.stretched(X, 0.0, X)).all()
+
+
+@pytest.mark.parametrize("least", [-1e-5, -1e-2])
+def test_an_eigenvalue_slightly_below_zero_is_told(least: float) -> None:
+    with pytest.raises(InputError, match=rf"a smallest eigenvalue of {least:.3g}"):
+        FullDiffusion([[1.0, 0.0], [0.0, least]])
+    with pytest.raises(InputError, match=r"a smallest eigenvalue"):
+        FullDiffusion(lambda x, _: torch.diag(x.new_tensor([1.0, least]))[None]).stretched(X, 0.0, X)

@@ -182,12 +182,16 @@ def test_derivatives_where_eigenvalues_coincide() -> None:
 def test_second_derivatives_of_the_root() -> None:
     base = torch.randn(2, 3, 3, generator=_generator(6), dtype=torch.float64).requires_grad_()
 
+    x, xi = points(2), points(4)[2:]
+
     def move(values: Tensor) -> Tensor:
         matrix = values @ values.mT + 0.1 * torch.eye(3, dtype=values.dtype)
-        return FullDiffusion(lambda *_: matrix).stretched(points(2), 0.0, points(4)[2:])
+        return FullDiffusion(lambda *_: matrix).stretched(x, 0.0, xi)
 
-    assert torch.autograd.gradcheck(move, base)
-    assert torch.autograd.gradgradcheck(move, base)
+    assert torch.autograd.gradcheck(move, base, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(move, base, check_fwd_over_rev=True)
+    forward = torch.func.jacfwd(torch.func.jacfwd(move))(base.detach())
+    assert torch.allclose(forward, torch.func.jacrev(torch.func.jacrev(move))(base.detach()), atol=1e-9)
 
 
 @pytest.mark.parametrize(

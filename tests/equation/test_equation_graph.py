@@ -82,8 +82,9 @@ def test_laplacian_keeps_type_and_has_its_gradient() -> None:
     ids=["cycle", "odd cycle", "star", "complete", "long cycle"],
 )
 def test_steps_of_graphs_with_known_spectrum(graph: Graph, largest: float, degree: float) -> None:
-    assert graph.largest_eigenvalue == pytest.approx(largest, rel=1e-9)
-    assert graph.stable_step == pytest.approx(2 / largest, rel=1e-9)
+    precision = 1e-9 if graph.nodes <= 256 else 1e-4  # as it is stated
+    assert largest * (1 - precision) < graph.largest_eigenvalue < largest * (1 + 1e-9)
+    assert graph.stable_step == 2 / graph.largest_eigenvalue
     assert graph.monotone_step == pytest.approx(1 / degree)
     assert largest <= graph.eigenvalue_bound <= 2 * degree * (1 + 1e-9)
 

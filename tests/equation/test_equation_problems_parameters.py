@@ -90,6 +90,23 @@ def test_any_parameters_give_a_solved_equation(
     assert residual(case.exact, (case.problem.velocity, case.problem.diffusion), x, t) < 1e-8
 
 
+@pytest.mark.parametrize("size", [2, 150])
+def test_bumps_of_any_dimension(size: int) -> None:
+    """(w²/(w² + 2σ²t))^{d/2} at the middle: determinants of so many factors, w³⁰⁰ here, underflow."""
+    case = problems.heat_gaussian(dimension=size, diffusivity=0.1, width=0.05)
+    middle, t = torch.zeros(1, size, dtype=torch.float64), 0.01 / size
+    assert float(case.exact(middle, 0.0)) == 1.0
+    assert float(case.exact(middle, t)) == pytest.approx((1 + 80 * t) ** (-size / 2), rel=1e-10)
+
+
+def test_geometric_brownian_motion_has_nothing_at_and_below_zero() -> None:
+    case = problems.geometric_brownian_motion(width=30.0)
+    x = torch.tensor([[-1.0], [0.0], [2.0]], dtype=torch.float64)
+    for t in (0.0, 1.0):
+        assert case.exact(x, t)[:2].tolist() == [[0.0], [0.0]]
+        assert float(case.exact(x, t)[2]) > 0.4
+
+
 def test_the_limit_of_no_net_growth() -> None:
     """γ = 2λ is a removable singularity of the variance: 2σ²t there, and near it."""
     x = torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
@@ -143,6 +160,9 @@ def test_the_limit_of_no_net_growth() -> None:
         (problems.shear_sine, {"wave": 0}, r"^wave: got 0"),
         (problems.geometric_brownian_motion, {"level": 0.0}, r"^level: got 0\.0"),
         (problems.changing_drift, {"rate": 0.0}, r"^rate: got 0\.0"),
+        (problems.rotating_gaussian, {"rate": 1000.0}, r"^parameters: got those of a solution that is not"),
+        (problems.rotating_gaussian, {"rate": -1000.0}, r"^parameters: got .* Take smaller rates"),
+        (problems.shear_wave, {"rate": 1e200}, r"^parameters: got those of a solution that is not finite"),
         (problems.changing_diffusivity, {"growth": math.nan}, r"^growth: got nan"),
     ],
 )

@@ -138,6 +138,8 @@ def test_a_branch_that_changes_the_shape_is_refused(number: int) -> None:
 def test_settings_of_the_wrong_kind_are_refused() -> None:
     with pytest.raises(InputError, match="branch: got a builtin_function_or_method"):
         check_branch(torch.tanh)
+    with pytest.raises(InputError, match="branch: got one that answers a tuple"):
+        BranchDropout(nn.LSTM(4, 4), 0.5)(points().float())
     with pytest.raises(InputError, match="always: got 1;"):
         check_always(1)
 
@@ -170,6 +172,18 @@ def test_keeping_all_is_no_noise() -> None:
     for layer in quiet:
         torch.testing.assert_close(layer(x), layer.mean_step(x), rtol=1e-14, atol=1e-14)
         assert not layer.step_covariance(x).any()
+
+
+def test_lipschitz_bounds_by_hand() -> None:
+    """Branches 3x and 5x, step ½: 1 + 3/2, and 1 + (3 + 5)/4 of the mean of two."""
+    first, second = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(3 * torch.eye(4))
+        second.weight.copy_(5 * torch.eye(4))
+    for layer in (BranchDropout(first, 0.5, step=0.5), GaussianInjection(first, 0.1, step=0.5)):
+        assert lipschitz_bound(layer.eval(), (4,)).value == pytest.approx(2.5, rel=1e-3)
+    shaken = ShakeShake(first, second, step=0.5).eval()
+    assert lipschitz_bound(shaken, (4,)).value == pytest.approx(3.0, rel=1e-3)
 
 
 def test_residual_is_the_row_without_noise() -> None:

@@ -44,8 +44,16 @@ from heatproof.solvers import (
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
 def test_diffusion_is_refused_and_the_message_says_what_to_use(solver: Solver, diffusion: object) -> None:
     problem = Problem(waves, diffusion=diffusion)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="feynman_kac or grid"):
+    with pytest.raises(InputError, match="feynman_kac, or a grid"):
         solver.solve(problem, points())
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
+def test_a_large_matrix_is_refused_in_few_words(solver: Solver) -> None:
+    problem = Problem(waves, diffusion=FullDiffusion(torch.eye(784)))
+    with pytest.raises(InputError, match="a FullDiffusion") as caught:
+        solver.solve(problem, points())
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("nothing", [DiagonalDiffusion([0.0, 0.0]), FullDiffusion(torch.zeros(2, 2))])

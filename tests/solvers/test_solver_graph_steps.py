@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,17 @@ def test_implicit_steps_of_any_length_keep_the_range_and_are_solved_to_their_bou
     assert float(solution.values.max()) <= 1 + 1e-12
 
 
+def test_what_remains_of_the_linear_systems_adds_up_over_the_steps() -> None:
+    solver, half = GraphImplicit(time_step=0.5), replace(SPIKE, time=0.5)
+    first = solver.solve(half)
+    second = solver.solve(replace(half, initial=first.values))
+    both = solver.solve(SPIKE, t=1.0)
+    assert torch.equal(both.values, second.values)
+    parts = [found.numbers["error_bound"] for found in (first, second)]
+    assert min(parts) > 0
+    assert both.numbers["error_bound"] == sum(parts)
+
+
 def test_an_implicit_step_that_rounding_defeats_says_so() -> None:
     line = torch.arange(199)
     exponents = 14 * torch.rand(199, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -101,6 +113,23 @@ def test_poisson_weights(mean: float, tolerance: float) -> None:
     assert sum(weights) == pytest.approx(1.0, abs=1e-12)
     law = poisson.pmf(np.arange(len(weights)), mean)
     assert np.allclose(weights, law / law.sum(), rtol=1e-7, atol=1e-15)
+
+
+@pytest.mark.parametrize("mean", [1e-9, 0.4, 12.0, 900.0, 2e5, 9e5])
+def test_poisson_weights_have_their_characteristic_function(mean: float) -> None:
+    """Σ_k P[k]e^{ikθ} = exp(mean·(e^{iθ} − 1)), at θ = 1/deviation: ln k! would lose digits."""
+    weights, _ = poisson_weights(mean, 1e-13)
+    theta = 1 / math.sqrt(mean + 1)
+    found = np.asarray(weights) @ np.exp(1j * theta * np.arange(len(weights)))
+    exact = np.exp(mean * complex(-2 * math.sin(theta / 2) ** 2, math.sin(theta)))
+    assert abs(found - exact) < 2e-12
+
+
+@pytest.mark.parametrize("tolerance", [1e-30, 1e-300, 5e-324])
+def test_tolerances_below_rounding_are_met(tolerance: float) -> None:
+    for size in (1e-300, 0.5, 30.0, 1e3):
+        assert chebyshev_coefficients(size, tolerance)[1] <= tolerance
+        assert poisson_weights(size, tolerance)[1] <= tolerance
 
 
 def test_what_would_never_end_is_refused() -> None:

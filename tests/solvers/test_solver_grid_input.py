@@ -30,7 +30,7 @@ def test_no_domain_and_large_ones(solver: GridSolver) -> None:
     with pytest.raises(InputError, match="d = 3"):
         solver.frames(Problem(first, domain=box(3)), [0.5])
     with pytest.raises(InputError, match="d = 3"):
-        solver.prepare(Problem(first, domain=box(3)))
+        list(solver.solve_at(Problem(first, domain=box(3)), torch.zeros(1, 3), [0.5]))
 
 
 def test_too_many_nodes() -> None:
@@ -69,7 +69,7 @@ def test_times(solver: GridSolver) -> None:
         with pytest.raises(InputError, match="t: got"):
             solver.frames(problem, [wrong])
         with pytest.raises(InputError, match="t: got"):
-            solver.prepare(problem)(torch.zeros(1, 1), wrong)
+            list(solver.solve_at(problem, torch.zeros(1, 1), [0.5, wrong]))
 
 
 def test_settings() -> None:

@@ -8,14 +8,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heatproof.equation import Domain, FunctionVelocity, IsotropicDiffusion, LowRankDiffusion, Problem
+from heatproof.equation import (
+    Domain,
+    FunctionVelocity,
+    IsotropicDiffusion,
+    LinearVelocity,
+    LowRankDiffusion,
+    Problem,
+)
 from heatproof.equation.problem import InitialValue
 from heatproof.errors import InputError
 from heatproof.networks import MLP
 from heatproof.networks.mlp import MLPBackbone
 from heatproof.solvers import LearnedSolver
 from heatproof.solvers.learned._initial import smoothness_defect
+from heatproof.solvers.learned._paths import leaving
+from heatproof.solvers.learned._pool import trained_box
 from heatproof.solvers.learned._taylor import Jet, propagate
+from heatproof.solvers.learned.solver import _trouble
 
 BOX = Domain((-1.0, -1.0), (1.0, 1.0))
 SHORT = LearnedSolver(widths=(16,), points=64, batch=64, steps=20, polish=5)
@@ -162,6 +172,61 @@ def test_refused_problems_and_points() -> None:
 def test_bad_settings(settings: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(settings))):
         LearnedSolver(**settings)
+
+
+def test_the_paths_that_leave_run_down_from_the_end() -> None:
+    """Out and back in leaves the box; in and out again, the same velocities in the other order, does not."""
+
+    def breath(sign: float) -> FunctionVelocity:
+        return FunctionVelocity(lambda x, t: sign * 4 * x if t > 0.5 else -sign * 4 * x)
+
+    like = torch.zeros((), dtype=torch.float64)
+    out, inside = (Problem(_wave, breath(sign), domain=BOX) for sign in (1.0, -1.0))
+    assert leaving(out, trained_box(BOX, 0.25), 0, like) > 0.5
+    assert leaving(inside, trained_box(BOX, 0.25), 0, like) == 0.0
+
+
+def test_the_residual_is_that_of_the_solution_whatever_the_length_of_time() -> None:
+    """u_t by a central difference over the solution; the network sees time scaled to [0, 1]."""
+    solution = SHORT.fit(Problem(_wave, diffusion=HEAT, domain=BOX, time=2.5, start=0.5))
+    x, t, step = torch.rand(6, 2, generator=torch.Generator().manual_seed(0)).double(), 1.7, 1e-4
+    u_t = (solution(x, t + step) - solution(x, t - step)) / (2 * step)
+    bends = [
+        torch.autograd.functional.hessian(lambda y: solution(y[None], t)[0, 0], row).trace() for row in x
+    ]
+    assert torch.allclose(solution.residual(x, t), u_t - 0.1 * torch.stack(bends)[:, None], atol=1e-6)
+    assert float(u_t.abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.09, ""), (0.11, "11% of the paths leave the box")])
+def test_more_than_a_tenth_of_the_paths_may_not_leave(share: float, words: str) -> None:
+    told = _trouble({"steps": 1.0, "residual": 0.01, "start_residual": 1.0, "leaving": share})
+    assert told.startswith(words)
+    assert bool(told) == bool(words)
+
+
+def test_the_estimate_of_the_error_is_the_largest_residual_over_all_the_time() -> None:
+    problem = Problem(_wave, diffusion=HEAT, domain=BOX, time=2.5, start=0.5)
+    numbers = SHORT.fit(problem).numbers
+    assert numbers["largest_residual"] > 1.2 * numbers["residual"] > 0
+    assert numbers["error_estimate"] == 2 * numbers["largest_residual"]
+
+
+@pytest.mark.parametrize("wind", [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])
+def test_the_share_of_paths_that_leave_is_what_the_wind_says(wind: tuple[float, float]) -> None:
+    """From [−1, 1]² into [−1.5, 1.5]²: x + 1 > 1.5 for a quarter; six deviations of 1,024 paths."""
+    problem = Problem(_wave, LinearVelocity(torch.zeros(2, 2), wind), domain=BOX)
+    share = leaving(problem, trained_box(BOX, 0.25), 0, torch.zeros((), dtype=torch.float64))
+    assert abs(share - 0.25) < 6 * math.sqrt(0.25 * 0.75 / 1024)
+
+
+def test_it_trains_where_gradients_are_off() -> None:
+    problem, x = Problem(_wave, diffusion=HEAT, domain=BOX), torch.zeros(3, 2, dtype=torch.float64)
+    usual = SHORT.solve(problem, x).values.detach()
+    with torch.no_grad():
+        assert torch.equal(SHORT.solve(problem, x).values, usual)
+    with torch.inference_mode():
+        assert torch.equal(SHORT.solve(problem, x.clone()).values, usual)
 
 
 def test_refining_means_more_points_and_steps() -> None:

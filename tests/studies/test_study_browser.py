@@ -19,6 +19,8 @@ pytestmark = pytest.mark.browser
 _MARKS = """() => [...document.querySelectorAll(".chart")].map(
   (place) => place.querySelectorAll("svg .role-mark path, svg .role-mark line").length)"""
 
+_STUBS = """() => [...document.querySelectorAll("tbody .stub")].map((cell) => cell.offsetWidth)"""
+
 
 @pytest.fixture(scope="module")
 def summary() -> Summary:
@@ -64,6 +66,7 @@ def test_drawn_quiet_and_readable(
     assert min(marks) >= 5, marks
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".verdict").count() == len(summary.verdicts)
+    assert min(page.evaluate(_STUBS)) >= 100  # a name is not broken after every letter
     assert page.locator("table").count() == sum(len(section.tables) for section in summary.sections)
     for one in page.locator("summary").all():
         one.click()

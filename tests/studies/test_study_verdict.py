@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from scipy.stats import binom
 
 from heatproof.errors import InputError
 from heatproof.studies import Summary, from_counts, from_detections, from_interval, from_ratios
+from heatproof.studies._verdict import from_deviations
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,19 @@ def test_ratios(ratios: list[tuple[float, float]], outcome: str) -> None:
 def test_no_ratios_are_refused() -> None:
     with pytest.raises(InputError, match="at least one case"):
         from_ratios("c", [], quantity="q", evidence="e")
+
+
+def test_a_nan_hides_behind_no_other_case() -> None:
+    """max(0.5, NaN) is 0.5: no comparison notices one."""
+    with pytest.raises(InputError, match="ratios: got a NaN"):
+        from_ratios("c", [(0.5, 0.5), (math.nan, math.nan)], quantity="q", evidence="e")
+    with pytest.raises(InputError, match="deviations: got a NaN"):
+        from_deviations("c", [0.0, math.nan], evidence="e")
+
+
+def test_deviations_count_on_both_sides() -> None:
+    assert from_deviations("c", [0.0, 1e-12], evidence="e").outcome == "holds"
+    assert from_deviations("c", [0.0, -1e-3], evidence="e").outcome == "refuted"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +85,12 @@ def test_detections() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "outcome"),
-    [((0.2, 0.1, 0.3), "holds"), ((0.2, -0.1, 0.3), "undecided"), ((-0.2, -0.3, -0.1), "refuted")],
+    [
+        ((0.2, 0.1, 0.3), "holds"),
+        ((0.2, -0.1, 0.3), "undecided"),
+        ((-0.2, -0.3, -0.1), "refuted"),
+        ((-0.2, -0.3, 0.1), "undecided"),
+    ],
 )
 def test_open_questions_go_either_way(interval: tuple[float, float, float], outcome: str) -> None:
     verdict = from_interval("c", interval, quantity="q", evidence="e")

@@ -12,7 +12,7 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from heatproof.equation import IsotropicDiffusion, LinearVelocity, Problem
+from heatproof.equation import FunctionVelocity, IsotropicDiffusion, LinearVelocity, Problem
 from heatproof.errors import DataError, InputError
 from heatproof.solvers import FeynmanKac, SecondOrderFeynmanKac
 from heatproof.studies.complexity.counter_example import FLOW, PRINTED
@@ -164,6 +164,18 @@ def test_paths_of_a_problem_end_as_in_closed_form(solver: FeynmanKac | SecondOrd
     assert bool(((ends.mean(dim=1) - flow.growth * x).abs() <= near).all())
     assert ends.std(dim=1) == pytest.approx(torch.full((2, 2), flow.spread), abs=0.03)
     assert abs(float(torch.corrcoef(ends[:, :, 0])[0, 1])) <= 5.5 / math.sqrt(20_000)
+
+
+def test_paths_begin_at_the_end_of_time() -> None:
+    """v = 1 at late times t, v = x at early ones: paths first move by ½, and then grow by e^½."""
+
+    def late_first(x: Tensor, t: float | Tensor) -> Tensor:
+        return torch.ones_like(x) if float(torch.as_tensor(t).max()) > 0.5 + 1e-9 else x
+
+    problem = Problem(lambda y: y, FunctionVelocity(late_first), IsotropicDiffusion(0.0))
+    x = torch.tensor([[0.3], [1.0]], dtype=torch.float64)
+    ends = draw_ends(path_ends(problem, FeynmanKac(time_step=0.001)), x, 2, torch.Generator())
+    assert ends[:, 0] == pytest.approx((x + 0.5) * math.exp(0.5), rel=2e-3)
 
 
 def test_the_reach_without_a_spread_says_that_it_approximates() -> None:

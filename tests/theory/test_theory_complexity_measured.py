@@ -33,6 +33,15 @@ def test_features_of_a_network_are_what_its_head_takes() -> None:
     assert not torch.allclose(noisy[:, 0], noisy[:, 1])
 
 
+def test_heat_flow_at_the_input_has_the_noise_std_that_it_says() -> None:
+    """The features are the inputs: mean and standard deviation of 40,000 numbers, 5.5 standard errors."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    ends = feature_ends(network, last_layer(network), 0.5)
+    found = draw_ends(ends, torch.ones(2, 4), 5000, torch.Generator().manual_seed(0)) - 1
+    assert abs(float(found.mean())) <= 5.5 * 0.5 / 200
+    assert abs(float(found.std()) - 0.5) <= 5.5 * 0.5 / 200
+
+
 def test_measured_constants_by_hand() -> None:
     layer = nn.Linear(2, 2)
     network = nn.Sequential(nn.Flatten(), layer)

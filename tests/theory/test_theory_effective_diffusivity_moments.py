@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from scipy.stats import t as student
+from torch import Tensor, nn
 
+from heatproof.theory import measure_diffusivity
+from heatproof.theory.effective_diffusivity._estimate import mean_over_inputs, ratio_over_inputs
 from heatproof.theory.effective_diffusivity._moments import Moments, held_out, moments
 
 
@@ -102,6 +106,33 @@ def test_held_out_variances_are_those_of_the_eigenvectors_written_out() -> None:
         vectors = torch.linalg.eigh(torch.cov(one.T)).eigenvectors.flip(1)
         expected[:4] += (vectors.T @ torch.cov(other.T) @ vectors).diagonal() / 2
     torch.testing.assert_close(held_out(y @ y.T), expected, rtol=1e-7, atol=1e-10)
+
+
+def test_intervals_over_inputs_by_hand() -> None:
+    """Student's, two-sided; that of a ratio a/b has the error of the mean of (a_i − (a/b)·b_i)/b."""
+    top, bottom = np.array([1.0, 4.0, 2.5]), np.array([2.0, 3.0, 1.0])
+    quantile = student.ppf(0.95, 2)
+    mean = mean_over_inputs(top, 0.9)
+    assert (mean.low + mean.high) / 2 == pytest.approx(mean.value) == pytest.approx(2.5)
+    assert mean.high - mean.value == pytest.approx(quantile * 1.5 / math.sqrt(3))
+    ratio = ratio_over_inputs(top, bottom, 0.9)
+    assert ratio is not None
+    assert ratio.value == pytest.approx(1.25)
+    error = np.std((top - 1.25 * bottom) / 2, ddof=1) / math.sqrt(3)
+    assert ratio.high - ratio.value == pytest.approx(quantile * error)
+
+
+def test_the_false_alarm_of_a_table_is_shared_by_its_layers() -> None:
+    """10⁻³ for each of k layers alone: half of 10⁻³/k for the difference of the traces, both ways."""
+    x = torch.randn(9, 6, generator=torch.Generator().manual_seed(4))
+    model = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.3), nn.Dropout(0.2))
+    widths = []
+    for names in (["0"], ["0", "1", "2"]):
+        found = measure_diffusivity(model, x, layers=names, draws=8, block_time=1.0).layers[0].formula
+        assert found is not None
+        widths.append(found.difference.high - found.difference.low)
+    one, three = (student.ppf(1 - 1e-3 / layers / 4, 8) for layers in (1, 3))
+    assert widths[1] / widths[0] == pytest.approx(three / one)
 
 
 def test_no_noise_is_zero() -> None:

@@ -48,8 +48,9 @@ def solve(
     with bars() as stages:
         found = solve_frames(chosen, case, count=frames, places=places, progress=stages(f"solve {name}"))
     if as_json:
-        say(json.dumps(_mapping(case, chosen, found), allow_nan=False))
+        say(json.dumps(_mapping(case, chosen, found), allow_nan=False, ensure_ascii=False))
         return
+    _refuse_holes(chosen, found)
     write_page(_page(case, chosen, found), target)
     for line in _lines(chosen, found):
         say(line)
@@ -71,6 +72,16 @@ def _check_sizes(frames: int, places: int) -> None:
     check_number("--frames", frames, at_least=2, at_most=400)
     if places:
         check_number("--places", places, at_least=2, at_most=1000)
+
+
+def _refuse_holes(solver: Solver, found: Frames) -> None:
+    """Say why there is nothing to draw, where a solver came to no values."""
+    import numpy as np
+
+    from heatproof.errors import HeatproofError
+
+    if not np.isfinite(found.found).all():
+        raise HeatproofError(f"solve: {solver.name} found no values to draw: {found.sentence}")
 
 
 def _largest_error(found: Frames) -> float:

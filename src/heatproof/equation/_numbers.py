@@ -29,7 +29,8 @@ def as_numbers(name: str, values: Any) -> Tensor:
 
 
 def check_tensor(name: str, values: object, allowed: str) -> Tensor:
-    """Return what a coefficient answered, if it is a tensor. Errors: `InputError`."""
-    if not isinstance(values, Tensor):
-        raise InputError(message(name, f"a {type(values).__name__}", f"a tensor, {allowed}"), name=name)
+    """Return what a coefficient answered, if it is a tensor of real numbers. Errors: `InputError`."""
+    if not isinstance(values, Tensor) or values.is_complex():
+        got = f"{values.dtype}" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+        raise InputError(message(name, got, f"a real tensor, {allowed}"), name=name)
     return values

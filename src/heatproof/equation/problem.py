@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import check_number, message
+from heatproof.equation._numbers import check_tensor
 from heatproof.equation._time import EquationTime
 from heatproof.equation.diffusion import Diffusion, IsotropicDiffusion
 from heatproof.equation.domain import Domain
@@ -72,9 +73,9 @@ class Problem:
 
         Errors: `InputError` where the function does not answer (B, K).
         """
-        values = self.initial(x)
-        if not isinstance(values, torch.Tensor) or values.ndim != 2 or len(values) != len(x):
-            got = f"shape {tuple(values.shape)}" if isinstance(values, torch.Tensor) else type(values)
+        values = check_tensor("initial", self.initial(x), f"({len(x)}, K), one row a point")
+        if values.ndim != 2 or len(values) != len(x):
+            got = f"shape {tuple(values.shape)}"
             raise InputError(message("initial", got, f"({len(x)}, K), one row a point"), name="initial")
         return values if values.is_floating_point() else values.to(x.dtype)
 

@@ -12,6 +12,7 @@ from heatproof._check import check_number
 from heatproof.equation import IsotropicDiffusion
 from heatproof.lipschitz import Bound, lipschitz_bound, residual
 from heatproof.networks.noise_layers._equation_layer import EquationLayer, kept_shape
+from heatproof.networks.noise_layers._noise_layer import check_branch
 
 __all__ = ["Residual"]
 
@@ -21,12 +22,12 @@ class Residual(EquationLayer):
     """x ↦ x + step·F(x), an Euler step of the flow x′ = F(x); (1 + |step|·Λ_F)-Lipschitz. It has no noise.
 
     Shapes: (B, *event) to the same. Errors: `InputError` for a step that is no finite number, or a branch
-    that changes the shape.
+    that is no module or changes the shape.
     """
 
     def __init__(self, branch: nn.Module, step: float = 1.0) -> None:
         super().__init__()
-        self.branch, self.step = branch, check_number("step", step)
+        self.branch, self.step = check_branch(branch), check_number("step", step)
 
     def forward(self, x: Float[torch.Tensor, "batch *event"]) -> Float[torch.Tensor, "batch *event"]:
         """Return the state after the step."""

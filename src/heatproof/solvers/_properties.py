@@ -21,7 +21,8 @@ class Properties:
     linear: the value is linear in f.
     keeps_constants: a constant f stays.
     keeps_mass: Σu over a periodic grid, or over a graph, stays where div v = 0, up to rounding.
-    markov: solving to z and from there, over whole steps, is solving at once, up to rounding.
+    markov: solving to z and from there, over whole steps, is solving at once, up to rounding, or up to the
+        error bound of `Solution.numbers` where a `tolerance` above rounding is set.
     differentiable: autograd gives the gradient in x.
     """
 

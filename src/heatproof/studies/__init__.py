@@ -13,13 +13,17 @@ from heatproof.studies._verdict import (
     from_interval,
     from_ratios,
 )
+from heatproof.studies.axioms import Axioms
 from heatproof.studies.complexity import Complexity
+from heatproof.studies.diffusivity import Diffusivity
 from heatproof.studies.radius import Radius
 
 __all__ = [
     "STUDIES",
+    "Axioms",
     "Cell",
     "Complexity",
+    "Diffusivity",
     "Radius",
     "Results",
     "Section",
@@ -37,7 +41,7 @@ __all__ = [
     "run_study",
 ]
 
-STUDIES: tuple[type[Study], ...] = (Radius, Complexity)
+STUDIES: tuple[type[Study], ...] = (Radius, Axioms, Complexity, Diffusivity)
 """Every study that the command line knows."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
@@ -79,11 +80,10 @@ def from_ratios(
 ) -> Verdict:
     """Judge "claimed ≤ true" from enclosures (low, high) of claimed/true, one for each case.
 
-    Refuted if any ratio is above 1 for certain, that is low > 1 + slack; holds if every high ≤ 1 + slack;
-    undecided else. `slack` pays for the rounding of floating point.
+    Refuted if any ratio is above 1 by its whole interval, that is low > 1 + slack; holds if every
+    high ≤ 1 + slack; undecided else. `slack` pays for the rounding of floating point.
     """
-    if not ratios:
-        raise InputError(message("ratios", "none", "at least one case"), name="ratios")
+    _check_cases("ratios", [end for pair in ratios for end in pair])
     low, high = max(pair[0] for pair in ratios), max(pair[1] for pair in ratios)
     outcome: Outcome = "undecided"
     if low > 1 + slack:
@@ -97,12 +97,18 @@ def from_deviations(
     claim: str, deviations: Sequence[float], *, evidence: str, tolerance: float = 1e-9
 ) -> Verdict:
     """Judge "is equal" from relative deviations: holds if all are at most `tolerance`, else refuted."""
-    if not deviations:
-        raise InputError(message("deviations", "none", "at least one case"), name="deviations")
+    _check_cases("deviations", deviations)
     most = max(map(abs, deviations))
     outcome: Outcome = "holds" if most <= tolerance else "refuted"
     quantity = f"largest relative deviation (tolerance {tolerance:g})"
     return Verdict(claim, outcome, quantity, most, most, most, evidence)
+
+
+def _check_cases(name: str, numbers: Sequence[float]) -> None:
+    """Raise `InputError` for no numbers, or a NaN, which no comparison would notice."""
+    if not numbers or any(math.isnan(number) for number in numbers):
+        got = "a NaN" if numbers else "none"
+        raise InputError(message(name, got, "at least one case, all of them numbers"), name=name)
 
 
 def from_counts(

@@ -1,5 +1,16 @@
 """The theory, measured: axioms of evolution operators, recovery of coefficients, complexity, diffusivity."""
 
+from heatproof.theory.axioms import (
+    Arena,
+    Effort,
+    Finding,
+    JumpOperator,
+    LinearEvolution,
+    NetworkEvolution,
+    ValuesArena,
+    measure_axioms,
+    measure_values,
+)
 from heatproof.theory.complexity import (
     ClassConstants,
     ComplexityRow,
@@ -20,22 +31,36 @@ from heatproof.theory.effective_diffusivity import (
     LayerDiffusivity,
     measure_diffusivity,
 )
+from heatproof.theory.recovery import Recovered, equation_residual, recover, recover_sampled
 
 __all__ = [
+    "Arena",
     "ClassConstants",
     "ComplexityRow",
     "EffectiveDiffusivity",
+    "Effort",
     "Estimate",
+    "Finding",
     "FormulaComparison",
+    "JumpOperator",
     "LayerDiffusivity",
+    "LinearEvolution",
     "MeasuredConstants",
+    "NetworkEvolution",
+    "Recovered",
+    "ValuesArena",
     "base_rows",
     "check_orderings",
     "covering_bound",
+    "equation_residual",
     "evolved_rows",
     "linear_value",
     "massart_bound",
+    "measure_axioms",
     "measure_diffusivity",
+    "measure_values",
     "measured_constants",
     "random_label_value",
+    "recover",
+    "recover_sampled",
 ]

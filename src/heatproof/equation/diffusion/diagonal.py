@@ -31,7 +31,8 @@ class DiagonalDiffusion(Diffusion):
     """A(x, t) = diag(a(x, t)): a ≥ 0 in input²/time, of the event's shape, or a function of (x, t) to it.
 
     Given numbers are a constant diffusion, whose heat kernel over τ is Gaussian noise of standard deviation
-    √(2aτ) by coordinate. A function of t alone says `varies_in_space=False`; its values may have batch 1.
+    √(2aτ) by coordinate; they are copied, and no gradient flows to them. A function of t alone says
+    `varies_in_space=False`; its values may have batch 1.
     Errors: `InputError` for a negative or infinite diffusivity, or values that do not fit the points.
     """
 

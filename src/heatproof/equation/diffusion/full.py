@@ -28,8 +28,9 @@ _ROUNDING = 1e-6
 class FullDiffusion(Diffusion):
     """A(x, t), a matrix (d, d) over flattened points, or a function of (x, t) to (B, d, d).
 
-    A given matrix is a constant diffusion, whose heat kernel over τ is N(0, 2Aτ). A function of t alone says
-    `varies_in_space=False`; its values may have a batch of 1.
+    A given matrix is a constant diffusion, whose heat kernel over τ is N(0, 2Aτ); it is copied, and no
+    gradient flows to it. A function of t alone says `varies_in_space=False`; its values may have a batch
+    of 1.
     Cost of a draw: O(d²) a point for a constant matrix; for a function, two symmetric eigendecompositions a
     point (the root, and the check that it has one; no check under `torch.func.vmap` and `torch.compile`).
     Errors: `InputError` for a matrix that is not symmetric or not positive semi-definite (says by how much),

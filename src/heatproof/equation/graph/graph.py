@@ -24,7 +24,7 @@ __all__ = ["Graph"]
 
 _DENSE = 256
 """Up to so many nodes all eigenvalues are computed."""
-_PRECISION = 1e-6
+_PRECISION = 1e-4
 """Relative error at which the search for the largest eigenvalue of more nodes ends."""
 _LARGEST_SUM = 1e150
 """Sums of weights beyond this, or all below its inverse, would overflow in the steps that they bound."""
@@ -137,7 +137,7 @@ class Graph:
 
     @cached_property
     def largest_eigenvalue(self) -> float:
-        """λ_max(𝓛): of all eigenvalues up to 256 nodes; above that by Lanczos, from below, to about 10⁻⁶."""
+        """λ_max(𝓛): of all eigenvalues up to 256 nodes; above that by Lanczos, from below, to about 10⁻⁴."""
         matrix = sparse.diags(np.asarray(self._matrix.sum(axis=1)).ravel()) - self._matrix
         if self.nodes <= _DENSE:
             return float(np.linalg.eigvalsh(matrix.toarray())[-1])

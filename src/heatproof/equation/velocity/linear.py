@@ -23,7 +23,8 @@ __all__ = ["LinearVelocity"]
 class LinearVelocity(Velocity):
     """v(x, t) = M·x + c on flattened points, M (d, d), c (d,) or none. Expansion, contraction, rotation.
 
-    The flow over a time r is X(r) = exp(rM)·x + ∫₀ʳ exp(qM) c dq. Errors: `InputError` for a matrix that is
+    The flow over a time r is X(r) = exp(rM)·x + ∫₀ʳ exp(qM) c dq. M and c are copied: constants, to which no
+    gradient flows (`FunctionVelocity` for what is to be learned). Errors: `InputError` for a matrix that is
     not square or not finite, an offset of another length, or points of another dimension.
     """
 

@@ -44,8 +44,11 @@ class EquationLayer(nn.Module, ABC):
         return FunctionVelocity(lambda x, _: (self.mean_step(x) - x) / duration)
 
 
-def kept_shape(moved: Tensor, x: Tensor) -> Tensor:
-    """Return what a branch answered to x. Errors: `InputError` unless it has the shape of x."""
+def kept_shape(moved: object, x: Tensor) -> Tensor:
+    """Return what a branch answered to x. Errors: `InputError` unless it is a tensor of the shape of x."""
+    if not isinstance(moved, Tensor):
+        got = f"one that answers a {type(moved).__name__}"
+        raise InputError(message("branch", got, "a module that keeps the shape"), name="branch")
     if moved.shape != x.shape:
         got = f"one from {tuple(x.shape)} to {tuple(moved.shape)}"
         raise InputError(message("branch", got, "a module that keeps the shape"), name="branch")

@@ -12,12 +12,28 @@ from heatproof._check import message
 from heatproof.equation.graph import GraphProblem
 from heatproof.errors import InputError
 from heatproof.solvers._method import Method
+from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
 from heatproof.solvers._solver import step_count
 
-__all__ = ["GraphSolver", "many_steps"]
+__all__ = ["GraphSolver", "many_steps", "properties_on_graph"]
 
 _MOST_STEPS = 1_000_000
+
+
+def properties_on_graph(*, order: float | None, monotone: bool) -> Properties:
+    """Return what holds for every function of 𝓛 with value 1 at 0, and whether its entries are ≥ 0."""
+    return Properties(
+        order=order,
+        random=False,
+        monotone=monotone,
+        keeps_range=monotone,
+        linear=True,
+        keeps_constants=True,
+        keeps_mass=True,
+        markov=True,
+        differentiable=True,
+    )
 
 
 class GraphSolver(Method):
@@ -42,6 +58,9 @@ class GraphSolver(Method):
         All nodes are computed whatever x is. Errors: `InputError` for a problem that this method cannot take
         (the message says why), node numbers that are none, or t outside [start, time].
         """
+        if not isinstance(problem, GraphProblem):
+            got, advice = f"a {type(problem).__name__}", f"{self.name} solves on graphs."
+            raise InputError(message("problem", got, "a GraphProblem", advice), name="problem")
         why = self.refusal(problem)
         if why:
             raise InputError(message("problem", why, f"what {self.name} can solve"), name="problem")

@@ -10,13 +10,13 @@ from pydantic import Field
 from scipy.special import ive
 from torch import Tensor
 
-from heatproof._check import message
+from heatproof._check import check_whole, message
 from heatproof.equation.graph import Graph, GraphProblem
 from heatproof.errors import InputError
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
 from heatproof.solvers.graph._action import symmetric_action
-from heatproof.solvers.graph._solver import GraphSolver
+from heatproof.solvers.graph._solver import GraphSolver, properties_on_graph
 
 __all__ = ["GraphExact", "chebyshev_coefficients"]
 
@@ -38,24 +38,14 @@ class GraphExact(GraphSolver):
     Errors: `InputError` where more than a million terms would be needed.
     """
 
-    properties: ClassVar[Properties] = Properties(
-        order=None,
-        random=False,
-        monotone=False,
-        keeps_range=False,
-        linear=True,
-        keeps_constants=True,
-        keeps_mass=True,
-        markov=True,
-        differentiable=True,
-    )
+    properties: ClassVar[Properties] = properties_on_graph(order=None, monotone=False)
 
     name: Literal["graph_exact"] = "graph_exact"
     tolerance: float = Field(1e-13, gt=0, le=0.1)
 
     def refined(self, factor: int) -> Self:
         """Return the solver itself: it takes no steps."""
-        del factor
+        check_whole("factor", factor)
         return self
 
     def _solve(self, problem: GraphProblem, duration: float) -> Solution:
@@ -72,7 +62,7 @@ class GraphExact(GraphSolver):
 
 def chebyshev_coefficients(z: float, tolerance: float) -> tuple[list[float], float]:
     """Return the coefficients of e^{−z(1 + y)} in T_k(y), k ≤ m, with value 1 at y = −1, and the bound η."""
-    logarithm = math.log(1 / tolerance) + 10
+    logarithm = 10 - math.log(tolerance)
     most = math.ceil(math.sqrt(2 * z * logarithm) + 2 * logarithm)
     if most > _MOST_TERMS:
         got, allowed = f"σ²·duration·λ bound/2 = {z:.3g}", f"what {_MOST_TERMS:,} terms can do"

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal, Self, final
 from pydantic import Field
 from torch import Tensor
 
+from heatproof._check import check_whole
 from heatproof.equation.graph import GraphProblem
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
 from heatproof.solvers.graph._action import symmetric_action
-from heatproof.solvers.graph._solver import GraphSolver, many_steps
+from heatproof.solvers.graph._solver import GraphSolver, many_steps, properties_on_graph
 
 __all__ = ["GraphExplicit"]
 
@@ -30,17 +31,7 @@ class GraphExplicit(GraphSolver):
     not make them shorter. Order 1. Cost: edges·K a step.
     """
 
-    properties: ClassVar[Properties] = Properties(
-        order=1.0,
-        random=False,
-        monotone=True,
-        keeps_range=True,
-        linear=True,
-        keeps_constants=True,
-        keeps_mass=True,
-        markov=True,
-        differentiable=True,
-    )
+    properties: ClassVar[Properties] = properties_on_graph(order=1.0, monotone=True)
 
     name: Literal["graph_explicit"] = "graph_explicit"
     time_step: float = Field(gt=0)
@@ -59,7 +50,7 @@ class GraphExplicit(GraphSolver):
 
     def refined(self, factor: int) -> Self:
         """Return the solver with `time_step`/factor."""
-        return self.model_copy(update={"time_step": self.time_step / factor})
+        return self.model_copy(update={"time_step": self.time_step / check_whole("factor", factor)})
 
     def _solve(self, problem: GraphProblem, duration: float) -> Solution:
         steps = self._steps(problem, duration)
@@ -79,6 +70,6 @@ class GraphExplicit(GraphSolver):
         if not self.split:
             return whole
         longest = problem.graph.monotone_step / problem.diffusivity
-        parts = math.ceil(duration / whole / longest / _ROUNDING)
+        parts = max(1, math.ceil(duration / whole / longest / _ROUNDING))
         many_steps(duration, duration / whole / parts)
         return whole * parts

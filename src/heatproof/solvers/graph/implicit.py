@@ -9,11 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from heatproof._check import check_whole
 from heatproof.equation.graph import Graph, GraphProblem
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
 from heatproof.solvers.graph._action import symmetric_action
-from heatproof.solvers.graph._solver import GraphSolver, many_steps
+from heatproof.solvers.graph._solver import GraphSolver, many_steps, properties_on_graph
 
 __all__ = ["GraphImplicit"]
 
@@ -33,24 +34,14 @@ class GraphImplicit(GraphSolver):
     Order 1. Cost: about 30·√(1 + κλ_max)·edges·K a step.
     """
 
-    properties: ClassVar[Properties] = Properties(
-        order=1.0,
-        random=False,
-        monotone=True,
-        keeps_range=True,
-        linear=True,
-        keeps_constants=True,
-        keeps_mass=True,
-        markov=True,
-        differentiable=True,
-    )
+    properties: ClassVar[Properties] = properties_on_graph(order=1.0, monotone=True)
 
     name: Literal["graph_implicit"] = "graph_implicit"
     time_step: float = Field(gt=0)
 
     def refined(self, factor: int) -> Self:
         """Return the solver with `time_step`/factor."""
-        return self.model_copy(update={"time_step": self.time_step / factor})
+        return self.model_copy(update={"time_step": self.time_step / check_whole("factor", factor)})
 
     def _solve(self, problem: GraphProblem, duration: float) -> Solution:
         steps = many_steps(duration, self.time_step)
@@ -65,7 +56,7 @@ class GraphImplicit(GraphSolver):
             return u
 
         values = symmetric_action(walk, problem.initial)
-        bound = sum(left[:steps])
+        bound = sum(left)
         precision = math.sqrt(torch.finfo(problem.initial.dtype).eps)
         allowed = precision * float(problem.initial.detach().abs().max())
         numbers = {"steps": float(steps), "kappa": kappa, "error_bound": bound}

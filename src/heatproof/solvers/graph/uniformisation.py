@@ -7,16 +7,16 @@ from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
 from pydantic import Field
-from scipy.special import gammaln, pdtrc
+from scipy.special import pdtrc
 from torch import Tensor
 
-from heatproof._check import message
+from heatproof._check import check_whole, message
 from heatproof.equation.graph import Graph, GraphProblem
 from heatproof.errors import InputError
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
 from heatproof.solvers.graph._action import symmetric_action
-from heatproof.solvers.graph._solver import GraphSolver
+from heatproof.solvers.graph._solver import GraphSolver, properties_on_graph
 
 __all__ = ["GraphUniformisation", "poisson_weights"]
 
@@ -36,24 +36,14 @@ class GraphUniformisation(GraphSolver):
     Errors: `InputError` where more than a million terms would be needed.
     """
 
-    properties: ClassVar[Properties] = Properties(
-        order=None,
-        random=False,
-        monotone=True,
-        keeps_range=True,
-        linear=True,
-        keeps_constants=True,
-        keeps_mass=True,
-        markov=True,
-        differentiable=True,
-    )
+    properties: ClassVar[Properties] = properties_on_graph(order=None, monotone=True)
 
     name: Literal["graph_uniformisation"] = "graph_uniformisation"
     tolerance: float = Field(1e-13, gt=0, le=0.1)
 
     def refined(self, factor: int) -> Self:
         """Return the solver itself: it takes no steps."""
-        del factor
+        check_whole("factor", factor)
         return self
 
     def _solve(self, problem: GraphProblem, duration: float) -> Solution:
@@ -68,7 +58,7 @@ class GraphUniformisation(GraphSolver):
 
 def poisson_weights(mean: float, tolerance: float) -> tuple[list[float], float]:
     """Return P(k) of Poisson(mean) for k ≤ m, scaled to sum 1, and η = P(k > m) ≤ tolerance."""
-    logarithm = math.log(1 / tolerance) + 10
+    logarithm = 10 - math.log(tolerance)
     most = math.ceil(mean + math.sqrt(2 * mean * logarithm) + 2 * logarithm)
     if most > _MOST_TERMS:
         got, allowed = f"{mean:.3g} jumps of the walk", f"what {_MOST_TERMS:,} terms can do"
@@ -76,8 +66,19 @@ def poisson_weights(mean: float, tolerance: float) -> tuple[list[float], float]:
     k = np.arange(most + 1, dtype=np.float64)
     tails: np.ndarray[Any, np.dtype[np.float64]] = pdtrc(k, mean)
     last = int(np.argmax(tails <= tolerance))
-    weights = np.exp(k * math.log(mean) - mean - gammaln(k + 1))[: last + 1]
+    weights = _poisson(mean, last)
     return [float(weight) for weight in weights / weights.sum()], float(tails[last])
+
+
+def _poisson(mean: float, last: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return numbers proportional to P(0) … P(last), by ratios from the largest on.
+
+    Its logarithm, k·ln(mean) − mean − ln k!, would lose eight digits to rounding at a mean of 10⁶.
+    """
+    mode = min(int(mean), last)
+    down = np.cumprod(np.arange(mode, 0, -1) / mean)[::-1] if mode else np.empty(0)
+    up = np.cumprod(mean / np.arange(mode + 1, last + 1))
+    return np.concatenate([down, [1.0], up])
 
 
 def _average(graph: Graph, weights: list[float], u: Tensor) -> Tensor:

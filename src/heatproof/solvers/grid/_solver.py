@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -116,23 +116,23 @@ class GridSolver(Solver):
             raise HeatproofError(f"{self.name}: {error}") from None
         return GridFrames(mesh.axes, chosen, values)
 
-    def prepare(self, problem: Problem) -> Callable[[Tensor, float], Solution]:
-        """Return `solve` for one problem that goes on from the time asked for last, where that was earlier.
+    def solve_at(
+        self, problem: Problem, x: Float[Tensor, "batch *event"], times: Sequence[float]
+    ) -> Iterator[Solution]:
+        """Yield u(x, t) for each time, going on from the one before where that was earlier.
 
-        Steps then end at the times that were asked for.
+        Steps end at each of the times.
         """
-        last: list[Run] = []
-
-        def solve(x: Tensor, t: float) -> Solution:
-            points, end = check_inputs("x", x), problem.check_time(t)
-            if end == problem.start:
-                return self.solve(problem, points, end)
-            if not last or not last[0].can_go_on(points, end):
-                last[:] = [self._run(problem, points)]
-            return self._answer(last[0], points, end)
-
         self._checked_mesh(problem)
-        return solve
+        points, run = check_inputs("x", x), None
+        for t in times:
+            end = problem.check_time(t)
+            if end == problem.start:
+                yield self.solve(problem, points, end)
+                continue
+            if run is None or not run.can_go_on(points, end):
+                run = self._run(problem, points)
+            yield self._answer(run, points, end)
 
     def _solve(self, problem: Problem, x: Tensor, t: float) -> Solution:
         return self._answer(self._run(problem, x), x, t)

@@ -24,8 +24,7 @@ class GridLimited(GridSolver):
     side that v points to, s being the harmonic mean of its two differences, 0 at an extremum (van Leer
     1974). In time the method of Runge and Kutta of order 2 in three stages (Spiteri and Ruuth 2002): each
     stage is a mean of neighbours for τ·max_i(Σ_f |V_f|/h + 2Σw) ≤ 2, which is the bound. So the range is
-    kept, but not the comparison principle: by Godunov's theorem (1959) no linear monotone scheme has order
-    2.
+    kept, but not the comparison principle: no linear monotone scheme has order 2 (Godunov 1959).
     Order: 2 in h in the mean absolute error, for smooth u; 1 to 2 at extrema, where slopes are cut. Where
     values jump it smears them over fewer nodes.
     Between nodes: cubic along each axis, cut to the range of the nodes around; the rest of what

@@ -26,25 +26,27 @@ _MOST_FACTORISED = 1_000_000
 class GridUpwind(GridSolver):
     """u_t = v·∇u + tr(A∇²u) by upwind differences and a monotone stencil: the comparison principle holds.
 
-    Transport: the cell of node i has faces f with mean velocities V_f outwards, and du_i/dt = Σ_f max(V_f,
-    0)·(u_f − u_i)/h, u_f beyond the face: upwinded on the side that v points to, as u_t = +v·u_x carries
-    values against v (Courant, Isaacson and Rees 1952, in finite volumes). Explicit.
+    Transport: the cell of node i has faces f with mean velocities V_f outwards, and
+    du_i/dt = Σ_f max(V_f, 0)·(u_f − u_i)/h, u_f beyond the face: upwinded on the side that v points to, as
+    u_t = +v·u_x carries values against v (Courant, Isaacson and Rees 1952, in finite volumes). Explicit.
     Diffusion: Σ w·(u(x + e) + u(x − e) − 2u(x)), w ≥ 0, along at most three directions e of the grid that
     make up A exactly (Selling 1874; Bonnans, Ottenwaelter and Zidani 2004). An A so close to degenerate and
     so askew that an arm would reach beyond 16 nodes, or beyond an eighth of the grid, is refused.
     Coefficients are those of the middle of a step. `implicit`: u_new = (I − τA∇²)⁻¹(u + τv·∇u). `explicit`:
     both in one Euler step.
-    Step: τ·max_i Σ_f max(V_f, 0)/h ≤ 1, and explicit τ·max_i(Σ_f max(V_f, 0)/h + 2Σw) ≤ 1 (for A = σ²I and v
-    = 0, 2dτσ² ≤ h²). Left out, it is the longest that is allowed; at least as many steps as cells where the
-    diffusion is implicit or coefficients may change in time.
+    Step: τ·max_i Σ_f max(V_f, 0)/h ≤ 1, and explicit τ·max_i(Σ_f max(V_f, 0)/h + 2Σw) ≤ 1 (without v,
+    for A = σ²I: 2dτσ² ≤ h²). Left out, it is the longest that is allowed, but at least as many steps as
+    cells are made, except by explicit steps of constant diffusion alone.
     Sides: Dirichlet values are the domain's, or those of f, held; arms that meet a side are cut there.
-    Neumann grids are mirrored, with v and A. Periodic ones go round.
+    Neumann grids are mirrored, u even, v and A with it, so that no value leaves there. Periodic ones go
+    round.
     Order: 1 in h where there is a velocity. Without one, error O(τ + h²): order 2 if explicit.
     Linear, monotone, exact on constants; Markov over whole steps for f at the `nodes`. Mass, Σu over a
     periodic grid, stays up to rounding where div v = 0, A does not depend on x, and the grid resolves v
     (five Gauss–Legendre points a face). Between nodes: linear along each axis.
     Cost: `implicit` factorises one sparse matrix for each distinct one, N log N numbers in 2-D, then a solve
-    a step; `explicit` has a step of some ten operations a node, of length O(h²).
+    a step; `explicit` has steps of some ten operations a node, of length O(h²). Memory: about 600 bytes a
+    node, 2 kilobytes implicit in 2-D.
     Errors: `InputError` for no domain, d > 2, more than 10⁷ nodes (10⁶ implicit in 2-D), a longer step than
     is allowed (the message says which is), more than a million steps, or points outside the domain. Values
     or coefficients that are not finite make a solution without success.

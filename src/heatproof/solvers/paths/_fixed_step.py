@@ -14,7 +14,6 @@ from torch import Tensor
 
 from heatproof._check import check_whole
 from heatproof.equation import Problem
-from heatproof.equation.velocity import Velocity
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
 from heatproof.solvers._solver import Solver
@@ -42,7 +41,8 @@ def refuse_diffusion(problem: Problem) -> str:
     """Return why characteristics cannot solve the problem; "" where A is known to be 0."""
     if problem.diffusion.vanishes:
         return ""
-    return f"the diffusion {problem.diffusion!r}, which no single path follows (use feynman_kac or grid)"
+    kind = type(problem.diffusion).__name__
+    return f"a diffusion (a {kind}), which no single path follows (use feynman_kac, or a grid)"
 
 
 class FixedStepCharacteristics(Solver):
@@ -62,12 +62,12 @@ class FixedStepCharacteristics(Solver):
         return self.model_copy(update={"time_step": self.time_step / check_whole("factor", factor)})
 
     @abstractmethod
-    def step(self, velocity: Velocity, x: Tensor, t: float, duration: float) -> Tensor:
+    def step(self, problem: Problem, x: Tensor, t: float, duration: float) -> Tensor:
         """Return where the path from (x, t) is after `duration`."""
 
     def _solve(self, problem: Problem, x: Tensor, t: float) -> Solution:
         steps = Steps.between(problem.start, t, self.time_step)
-        ends, lost = walk(x, steps, lambda y, time: self.step(problem.velocity, y, time, steps.size))
+        ends, lost = walk(x, steps, lambda y, time: self.step(problem, y, time, steps.size))
         numbers = {
             "steps": float(steps.count),
             "step": steps.size,

@@ -53,11 +53,11 @@ def walk(
 ) -> tuple[Float[Tensor, "rows *event"], Bool[Tensor, " rows"]]:
     """Return where paths from x end, and which of them left the finite numbers (these stand at x again).
 
-    `move(x, t)` makes one step that begins at time t.
+    `move(x, t)` makes one step that begins at time t. Points keep the type of x.
     """
     ends, lost = x, torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for t in steps.times():
-        ends = move(ends, t)
+        ends = move(ends, t).to(x.dtype)
         finite = torch.isfinite(ends.detach()).flatten(1).all(dim=1)
         if not bool(finite.all()):
             lost = lost | ~finite
@@ -70,7 +70,6 @@ def end_values(
 ) -> Float[Tensor, "rows values"]:
     """Return f at the ends of paths, NaN for lost paths."""
     values = problem.initial_values(ends)
-    values = values if values.is_floating_point() else values.to(ends.dtype)
     return values.masked_fill(lost[:, None], torch.nan) if bool(lost.any()) else values
 
 

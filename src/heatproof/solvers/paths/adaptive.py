@@ -52,9 +52,9 @@ class AdaptiveCharacteristics(Solver):
 
     def refined(self, factor: int) -> Self:
         """Return the solver with tolerances divided by factor⁵, which divides steps by about `factor`."""
-        shrink = check_whole("factor", factor) ** 5
+        shrink = float(check_whole("factor", factor)) ** -5
         tolerances = ("relative_tolerance", "absolute_tolerance")
-        return self.model_copy(update={name: getattr(self, name) / shrink for name in tolerances})
+        return self.model_copy(update={name: getattr(self, name) * shrink for name in tolerances})
 
     def _solve(self, problem: Problem, x: Tensor, t: float) -> Solution:
         library, path = _library(), _Path(problem, t, self.most_evaluations)
@@ -97,7 +97,8 @@ class _Path:
         self.evaluations += 1
         if self.evaluations > self.most:
             raise _FailedError(f"more than {self.most:,} evaluations of the velocity")
-        values = self.problem.velocity(x, min(self.t, max(self.problem.start, self.t - float(q))))
+        now = min(self.t, max(self.problem.start, self.t - float(q)))
+        values = self.problem.velocity(x, now).to(x.dtype)
         self.finite = self.finite and bool(torch.isfinite(values.detach()).all())
         return values
 

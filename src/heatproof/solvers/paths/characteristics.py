@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
-from heatproof.equation.velocity import Velocity
+from heatproof.equation import Problem
 from heatproof.solvers._properties import Properties
 from heatproof.solvers.paths._fixed_step import FixedStepCharacteristics, properties_of_flow
 
@@ -31,6 +31,6 @@ class EulerCharacteristics(FixedStepCharacteristics):
     properties: ClassVar[Properties] = properties_of_flow(order=1, markov=True)
     evaluations: ClassVar[int] = 1
 
-    def step(self, velocity: Velocity, x: Tensor, t: float, duration: float) -> Tensor:
+    def step(self, problem: Problem, x: Tensor, t: float, duration: float) -> Tensor:
         """Return x + τ·v(x, t)."""
-        return x + duration * velocity(x, t)
+        return x + duration * problem.velocity(x, t)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
-from heatproof.equation.velocity import Velocity
+from heatproof.equation import Problem
 from heatproof.solvers._properties import Properties
 from heatproof.solvers.paths._fixed_step import FixedStepCharacteristics, properties_of_flow
 
@@ -30,9 +30,13 @@ class RungeKuttaCharacteristics(FixedStepCharacteristics):
     properties: ClassVar[Properties] = properties_of_flow(order=4, markov=True)
     evaluations: ClassVar[int] = 4
 
-    def step(self, velocity: Velocity, x: Tensor, t: float, duration: float) -> Tensor:
-        """Return one Runge–Kutta step of X′(q) = v(X, t − q)."""
-        return runge_kutta_step(lambda y, q: velocity(y, t - q), x, duration)
+    def step(self, problem: Problem, x: Tensor, t: float, duration: float) -> Tensor:
+        """Return one Runge–Kutta step of X′(q) = v(X, t − q); rounding leads to no time before the start."""
+
+        def field(y: Tensor, q: float) -> Tensor:
+            return problem.velocity(y, max(problem.start, t - q))
+
+        return runge_kutta_step(field, x, duration)
 
 
 def runge_kutta_step(field: Callable[[Tensor, float], Tensor], x: Tensor, duration: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,10 +21,11 @@ def count_chart(
     logarithmic: bool = True,
     upright: str = "Rademacher complexity",
 ) -> Chart:
-    """Return complexity against N: a line for each way to find it (or each class), bars to their low ends."""
+    """Return complexity against N: a line for each way to find it (or each class), bars for intervals."""
     import altair as alt
 
-    values = [_value(row, one_class=len({row.subject.of for row in rows}) == 1) for row in rows]
+    one_class = len({row.subject.of for row in rows}) == 1
+    values = [_value(row, one_class=one_class, logarithmic=logarithmic) for row in rows]
     labels = list(dict.fromkeys(str(value["group"]) for value in values))
     axis = alt.Axis(values=sorted({row.subject.count for row in rows}))
     apart = alt.Scale(type="log", nice=False, padding=12)
@@ -31,7 +33,8 @@ def count_chart(
         x=alt.X("count:Q", title="N, number of inputs", scale=apart, axis=axis),
         color=alt.Color("group:N", scale=alt.Scale(domain=labels), legend=alt.Legend(title=None)),
     )
-    scale = alt.Scale(type="log") if logarithmic else alt.Scale(domain=[0, 1])
+    ends = [0.7 * min(value["value"] for value in values), 1.1 * max(value["high"] for value in values)]
+    scale = alt.Scale(type="log", domain=ends, nice=False) if logarithmic else alt.Scale(domain=[0, 1])
     height = alt.Y("value:Q", title=upright, scale=scale)
     line = base.mark_line(strokeWidth=2.25).encode(height)
     dots = base.mark_point(filled=True, size=64, opacity=1).encode(
@@ -44,18 +47,19 @@ def count_chart(
             alt.Tooltip("value:Q", title="R"),
         ],
     )
-    bars = base.mark_rule(strokeWidth=1.5).encode(alt.Y("low:Q", scale=scale), alt.Y2("value:Q"))
+    bars = base.mark_rule(strokeWidth=1.5, clip=True).encode(alt.Y("low:Q", scale=scale), alt.Y2("high:Q"))
     spec = specification(alt.layer(bars, line, dots), title)
     return Chart(title, caption, spec, legend_width(labels))
 
 
-def _value(row: ComplexityRow, *, one_class: bool) -> dict[str, Any]:
+def _value(row: ComplexityRow, *, one_class: bool, logarithmic: bool) -> dict[str, Any]:
     name = f"{row.name} ({row.kind})" if one_class else row.subject.of.removeprefix("networks by ")
-    low = max(row.low, row.value / 10)  # a logarithmic axis knows no 0
+    least = 1e-6 if logarithmic else -math.inf  # a logarithmic axis knows no 0; bars are clipped
     return {
         "group": name,
         "kind": row.kind,
         "count": row.subject.count,
-        "value": round(row.value, 6),
-        "low": round(low, 6),
+        "value": round(max(row.value, least), 6),
+        "low": round(max(row.low, least), 6),
+        "high": round(row.top, 6),
     }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from heatproof._types import Progress
 from heatproof.data import DataSet, Split
+from heatproof.noise import keyed
 from heatproof.studies._study import Cell, Results, Section, Summary
 from heatproof.studies._verdict import Verdict, from_interval
 from heatproof.studies.complexity.charts import count_chart
@@ -85,11 +86,11 @@ def _subjects() -> list[tuple[Training, str]]:
 
 def _row(one: Training, count: int, draws: list[dict[str, float]], suffix: str) -> ComplexityRow:
     values = torch.tensor([draw[f"{one.key}{suffix}"] for draw in draws], dtype=torch.float64)
+    noise_draws = len(draws) * _SMOOTHING_DRAWS if suffix else None
+    found = from_below(values, count, 1.0, noise_draws=noise_draws)
     words = f"{one.words}, smoothed" if suffix else one.words
     about = Subject(f"networks by {words}", "digits", count)
-    return estimate_row(
-        "estimate", "random labels", about, from_below(values, count, 1.0), {"value_bound": 1.0}
-    )
+    return estimate_row("estimate", "random labels", about, found, {"value_bound": 1.0})
 
 
 def _less(study: Complexity, one: Training, found: Mapping[int, list[dict[str, float]]]) -> Verdict:
@@ -154,8 +155,8 @@ def _margin(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def _smoothed(network: nn.Module, x: Tensor, noise_std: float, seed: int) -> Tensor:
-    """Return the mean of g over draws of noise at the input."""
-    generator = torch.Generator().manual_seed(seed)
+    """Return the mean of g over draws of noise at the input, of a stream that no weight was drawn from."""
+    generator = keyed.generator(seed, 0, keyed.Stage.ESTIMATION)
     total = torch.zeros(len(x))
     for _ in range(_SMOOTHING_DRAWS):
         total += _margin(network, x + noise_std * torch.randn(x.shape, generator=generator))

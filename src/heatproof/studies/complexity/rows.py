@@ -40,7 +40,8 @@ def _texts(row: ComplexityRow) -> tuple[str, ...]:
     interval = "–" if row.low == row.high else f"{number(row.low)} … {end}"
     names = ("weight_bound", "input_bound", "dimension", "value_bound")
     constants = (number(row.constants[name]) if name in row.constants else "–" for name in names)
-    shown = (row.subject.of, str(row.subject.count), row.kind, row.name, number(row.value), interval)
+    kind = "bound, trivial" if row.is_trivial else row.kind
+    shown = (row.subject.of, str(row.subject.count), kind, row.name, number(row.value), interval)
     return (*shown, *constants)
 
 

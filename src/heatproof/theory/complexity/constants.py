@@ -19,8 +19,8 @@ class ClassConstants:
     """b_w, b_x, d and b of F = {x ↦ ρ(w·x) : ‖w‖₁ ≤ b_w} on ‖x‖_∞ ≤ b_x, x in d dimensions; ρ 1-Lipschitz.
 
     `value_bound` is b ≥ |ρ|; left out, ρ is unbounded (the plain linear class). A complexity does not see
-    constants, R_S(F) = R_S(F − ρ(0)), and |ρ(w·x) − ρ(0)| ≤ b_w·b_x: no value counts for more than
-    `size` = min(b, b_w·b_x), and R_S(F) ≤ size always. Errors: `InputError` for a number that is not
+    constants, R_S(F) = R_S(F − ρ(0)), and |ρ(w·x) − ρ(0)| ≤ b_w·b_x: one of F and F − ρ(0) is within
+    ± `size` = min(b, b_w·b_x), and R_S(F) ≤ size always. Errors: `InputError` for a number that is not
     positive and finite, or a product b_w·b_x that is no such float.
     """
 
@@ -66,4 +66,4 @@ def constants_of(
     Errors: `InputError` for inputs that are empty or all zero, `DataError` if they are not finite.
     """
     points = check_inputs("x", x)
-    return ClassConstants(weight_bound, float(points.abs().max()), points[0].numel(), value_bound)
+    return ClassConstants(weight_bound, float(points.detach().abs().max()), points[0].numel(), value_bound)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from scipy.optimize import brentq
 from scipy.special import lambertw
 
-from heatproof._check import check_whole
+from heatproof._check import check_number, check_whole
 from heatproof.theory.complexity.constants import ClassConstants
 
 __all__ = ["CoveringBound", "covering_bound", "covering_formula"]
@@ -62,9 +62,12 @@ def covering_formula(constants: ClassConstants, count: int, mesh: float) -> floa
     """Return b·√(2d·ln(3·b_w·b_x/ε)/N) + ε for one ε = `mesh` in (0, 3·b_w·b_x].
 
     Above b_w·b_x it is a bound still, and a useless one: ε alone exceeds the trivial bound.
+    Errors: `InputError` for an ε outside, or unless N is a whole number ≥ 1.
     """
-    y = 2.0 * (math.log(3.0) + math.log(constants.reach) - math.log(mesh))
-    return _formula(constants, check_whole("count", count), max(y, 0.0))
+    number = check_whole("count", count)
+    chosen = check_number("mesh", mesh, above=0, at_most=3.0 * constants.reach * (1.0 + 1e-9))
+    y = 2.0 * (math.log(3.0) + math.log(constants.reach) - math.log(chosen))
+    return _formula(constants, number, max(y, 0.0))
 
 
 def _formula(constants: ClassConstants, count: int, y: float) -> float:

@@ -16,7 +16,8 @@ __all__ = ["Ends", "draw_ends", "feature_ends", "features"]
 
 
 Ends: TypeAlias = Callable[[Tensor, int, torch.Generator], Tensor]
-"""`ends(x, draws, generator)`: end points of `draws` independent paths from each input, (B, draws, d).
+"""`ends(x, draws, generator)`: end points of `draws` paths from each input, (B, draws, d), independent of
+each other and of those from other inputs.
 
 A velocity without diffusion ends in one point: all draws are the same. u(x, T) = E f(X_T) (Feynman–Kac).
 """
@@ -44,16 +45,22 @@ def features(
 ) -> Float64[Tensor, "rows d"]:
     """Return what enters the network's last dense layer, with a constant 1 for its bias where it has one.
 
-    One forward pass as the network is (`eval()` first). Errors: `ModelError` where the head does not run once
-    on (B, features) in that pass, or does not make the network's output.
+    One forward pass in evaluation mode; the modes come back, and x stays as it is.
+    Errors: `ModelError` where the head does not run once on (B, features) in that pass, or does not make
+    the network's output.
     """
     seen: list[Tensor] = []
     handle = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    modes = [(module, module.training) for module in network.modules()]
     try:
+        for module, _ in modes:
+            module.training = False
         with torch.no_grad():
-            output = network(x)
+            output = network(x.clone())
     finally:
         handle.remove()
+        for module, training in modes:
+            module.training = training
     _check_head(head, seen, output)
     rows = seen[0].double().cpu()
     return rows if head.bias is None else torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)

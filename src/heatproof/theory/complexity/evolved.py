@@ -6,14 +6,14 @@ F = {x ↦ ρ(w·x) : ‖w‖₁ ≤ b_w}, ρ 1-Lipschitz, |ρ| ≤ b; X^i the e
    of suprema. With contraction, ≤ b_w·E‖(1/N)·Σ ε_i X^i‖_∞ (`jensen_bound`).
 2. The covering bound (arXiv 2307.12333, Theorem 3.4) holds for T_T F with b_x replaced by
    max_i E‖X^i‖_∞ (`expected_reach`). *Proof.* Cover the weights, not the end points: ‖w − w′‖₁ ≤ δ·b_w
-   moves E f(X^i) by at most δ·b_w·E‖X^i‖_∞; and |E ρ(w·X^i) − ρ(0)| ≤ min(b, b_w·E‖X^i‖_∞). The rest is
-   as for F. ∎ (1.) alone gives less: the bound is concave in b_x, an infimum of affine functions, which
-   leads to E max_i ‖X^i‖_∞ ≥ max_i E‖X^i‖_∞.
+   moves E f(X^i) by at most δ·b_w·E‖X^i‖_∞. Values: |E ρ(w·X^i)| ≤ b, and |E ρ(w·X^i) − ρ(0)| ≤
+   b_w·E‖X^i‖_∞; a complexity does not see ρ(0). The rest is as for F. ∎ (1.) alone gives less: the bound is
+   concave in b_x, an infimum of concave functions, which leads to E max_i ‖X^i‖_∞ ≥ max_i E‖X^i‖_∞.
 3. Massart's bound does not follow in the same form: (1.) needs second moments,
    b_w·√(2·ln(2d)/N)·(mean_i E‖X^i‖²_∞)^½. For ρ linear it is that of the inputs E X^i.
 
-The same b_x as for F is enough only where the flow keeps the box: paths leave it in general, and the bound
-with the old b_x is then false (an expanding velocity with a clipped linear base class).
+The same b_x as for F is enough where the flow keeps the box: paths leave it in general, and the bound with
+the old b_x can then be false (an expanding velocity with a clipped linear base class).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor
 from heatproof._check import check_number, check_whole
 from heatproof.theory.complexity.ends import Ends, draw_ends
 from heatproof.theory.complexity.estimate import Estimate, concentration, mean_interval
-from heatproof.theory.complexity.signs import random_signs
+from heatproof.theory.complexity.signs import random_signs, seeded
 
 __all__ = ["expected_reach", "jensen_bound"]
 
@@ -55,7 +55,7 @@ def expected_reach(
     """
     check_whole("draws", draws, at_least=2)
     check_number("confidence", confidence, above=0, below=1)
-    norms = draw_ends(ends, x, draws, torch.Generator().manual_seed(seed)).abs().amax(dim=2)
+    norms = draw_ends(ends, x, draws, seeded(seed)).abs().amax(dim=2)
     means, failure = norms.mean(dim=1), (1.0 - confidence) / (2 * len(norms))
     if spread is None:
         quantile = -float(stdtrit(draws - 1, failure))
@@ -84,7 +84,7 @@ def jensen_bound(
     """
     check_number("weight_bound", weight_bound, above=0)
     check_whole("draws", draws, at_least=2)
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     values: list[float] = []
     while len(values) < draws:
         rows = min(_CHUNK, draws - len(values))

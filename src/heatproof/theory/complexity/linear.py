@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from heatproof._check import check_inputs, check_number, check_whole
 from heatproof.theory.complexity.estimate import Estimate, concentration
-from heatproof.theory.complexity.signs import half_of_all_signs, sign_chunks
+from heatproof.theory.complexity.signs import half_of_all_signs, seeded, sign_chunks
 
 __all__ = ["linear_value"]
 
@@ -38,7 +37,7 @@ def linear_value(
     if 1 << (min(count, 64) - 1) <= check_whole("draws", draws):
         value = weight_bound * _mean(half_of_all_signs(count), points)
         return Estimate(value, value, value, 0, 1.0, "all signs")
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     total = sum(len(signs) * _mean(signs, points) for signs in sign_chunks(draws, count, generator))
     value = weight_bound * total / draws
     proxy = float((points.abs().amax(dim=1) ** 2).sum()) * (weight_bound / count) ** 2

@@ -22,7 +22,7 @@ from heatproof.errors import InputError
 from heatproof.theory.complexity.ends import Ends, draw_ends
 from heatproof.theory.complexity.estimate import Estimate, concentration
 from heatproof.theory.complexity.search import Rho, climb, correlations
-from heatproof.theory.complexity.signs import random_signs, sign_chunks
+from heatproof.theory.complexity.signs import random_signs, seeded, sign_chunks
 
 __all__ = ["finite_class_value", "from_below", "searched_value"]
 
@@ -40,14 +40,15 @@ def from_below(
 ) -> Estimate:
     """Return the mean correlation, and the lower limit of R_S that follows; nothing is known from above.
 
-    `noise_draws` is D (see the module's text). Errors: `InputError` for no correlations, or one that no
-    function bounded by `value_bound` has.
+    `noise_draws` is D (see the module's text), or M·D where each row of signs has D draws of its own.
+    Errors: `InputError` for no correlations, or one that no function bounded by `value_bound` has.
     """
     number = check_whole("count", count)
     bound = check_number("value_bound", value_bound, above=0)
     check_number("confidence", confidence, above=0, below=1)
-    if not len(correlations) or not bool((correlations.abs() <= bound * (1 + 1e-6)).all()):
-        got, allowed = f"{len(correlations)} correlations", f"one or more within ±{bound:g}"
+    fits = correlations.ndim == 1 and len(correlations) > 0
+    if not fits or not bool((correlations.abs() <= bound * (1 + 1e-6)).all()):
+        got, allowed = f"shape {tuple(correlations.shape)}", f"(draws,), one or more within ±{bound:g}"
         raise InputError(message("correlations", got, allowed), name="correlations")
     rows = len(correlations)
     shared = rows / check_whole("noise_draws", noise_draws) if noise_draws is not None else 0.0
@@ -69,13 +70,12 @@ def finite_class_value(
     approximation (McDiarmid 1989). Cost: draws·members·N. Errors: `InputError` for no members, `DataError`
     for values that are not finite.
     """
-    if values.numel() == 0:
+    if values.ndim != 2 or values.numel() == 0:
         raise InputError(message("values", f"shape {tuple(values.shape)}", "one row a member"), name="values")
     check_finite("values", values)
     check_number("confidence", confidence, above=0, below=1)
     members, count = values.detach().cpu().double(), values.shape[1]
-    generator = torch.Generator().manual_seed(seed)
-    chunks = sign_chunks(check_whole("draws", draws), count, generator)
+    chunks = sign_chunks(check_whole("draws", draws), count, seeded(seed))
     value = sum(float((signs @ members.T / count).amax(dim=1).sum()) for signs in chunks) / draws
     proxy = float((members.abs().amax(dim=0) ** 2).sum()) / count**2
     half = concentration(proxy, draws, (1.0 - confidence) / 2)
@@ -102,17 +102,17 @@ def searched_value(
     times as many *fresh* paths: the maximum over noisy values would be biased upwards. `low` is a lower
     confidence limit of R_S(T_T F), with no approximation; how far below it lies depends on the search. For ρ
     linear the best corner is the supremum. Cost: draws·steps·N·path_draws·d, about N³ for the regressions.
-    Errors: those of `draw_ends`; `InputError` where |ρ| exceeds `value_bound`.
+    Errors: those of `draw_ends`; `InputError` where |ρ| exceeds `value_bound` or ρ changes shape or dtype.
     """
     check_number("weight_bound", weight_bound, above=0)
     check_number("value_bound", value_bound, above=0)
     check_whole("steps", steps, at_least=0)
-    generator = torch.Generator().manual_seed(seed)
+    generator, bounded = seeded(seed), _checked(rho, value_bound)
     searched = draw_ends(ends, x, path_draws, generator)
     judged = draw_ends(ends, x, _JUDGED * path_draws, generator)
     signs = random_signs(draws, len(searched), generator)
-    weights = climb(searched, rho, weight_bound, signs, steps)
-    found = _judge(judged, _checked(rho, value_bound), weights, signs)
+    weights = climb(searched, bounded, weight_bound, signs, steps)
+    found = _judge(judged, bounded, weights, signs)
     still = bool((judged == searched[:, :1]).all())  # no diffusion: nothing was drawn
     noise_draws = None if still else judged.shape[1]
     return from_below(found, len(judged), value_bound, confidence=confidence, noise_draws=noise_draws)
@@ -125,10 +125,13 @@ def _judge(judged: Tensor, rho: Rho, weights: Tensor, signs: Tensor) -> Tensor:
 
 
 def _checked(rho: Rho, bound: float) -> Rho:
-    """Return ρ, which then raises `InputError` for a value beyond its bound."""
+    """Return ρ, which then raises `InputError` for a value beyond its bound, or what is none a number."""
 
     def bounded(values: Tensor) -> Tensor:
-        found = rho(values)
+        found: object = rho(values)
+        if not isinstance(found, Tensor) or (found.shape, found.dtype) != (values.shape, values.dtype):
+            got = f"a {type(found).__name__} of another shape or dtype"
+            raise InputError(message("rho", got, "a number of the same dtype for each number"), name="rho")
         if not bool((found.abs() <= bound * (1 + 1e-6)).all()):
             got = f"values up to {float(found.detach().abs().max()):g}"
             raise InputError(message("rho", got, f"|ρ| ≤ value_bound = {bound:g}"), name="rho")

@@ -39,8 +39,9 @@ def label_signs(count: int, seed: int, number: int) -> Float64[Tensor, " count"]
 
 def correlation(signs: Float64[Tensor, " count"], values: Tensor) -> float:
     """Return (1/N)·Σ ε_i g(x_i). Errors: `InputError` for values that are not N finite numbers."""
-    if values.shape != signs.shape or not bool(torch.isfinite(values).all()):
-        got = f"shape {tuple(values.shape)}, or values that are not finite"
+    fits = isinstance(values, Tensor) and values.shape == signs.shape
+    if not fits or not bool(torch.isfinite(values).all()):
+        got = f"shape {tuple(values.shape)}, or not finite" if isinstance(values, Tensor) else type(values)
         raise InputError(message("values", got, f"{len(signs)} finite numbers"), name="values")
     return float((signs * values.detach().cpu().double()).mean())
 

@@ -19,6 +19,7 @@ from heatproof.theory.complexity.linear import linear_value
 from heatproof.theory.complexity.lower import searched_value
 from heatproof.theory.complexity.massart import massart_bound
 from heatproof.theory.complexity.search import Rho
+from heatproof.theory.complexity.signs import seeded
 from heatproof.theory.complexity.table import ComplexityRow, Subject, estimate_row
 
 __all__ = ["base_rows", "evolved_rows", "identity_ends"]
@@ -58,13 +59,13 @@ def base_rows(
         return (estimate_row("exact", "exact", about, exact, given), *rows)
     capped = _capped(exact, bound)
     rows.append(estimate_row("bound", "contraction", about, capped, given))
-    size, centre = min(2.0 * bound, constants.reach), float(rho(torch.zeros(1, dtype=torch.float64)))
+    shift = rho(torch.zeros(1, dtype=torch.float64)) if constants.reach < bound else 0.0
     found = searched_value(
         identity_ends,
         x,
-        lambda values: rho(values) - centre,  # a complexity does not see constants
+        lambda values: rho(values) - shift,  # a complexity does not see constants
         weight_bound,
-        size,
+        constants.size,
         path_draws=1,
         seed=seed,
         confidence=confidence,
@@ -92,7 +93,7 @@ def evolved_rows(
     Cost: about 2·draws·N paths. Errors: those of `expected_reach`, `jensen_bound` and `searched_value`.
     """
     about, count = Subject(*subject, len(x)), len(x)
-    size = draw_ends(ends, x[:1], 1, torch.Generator().manual_seed(seed)).shape[2]
+    size = draw_ends(ends, x[:1], 1, seeded(seed)).shape[2]
     reach = expected_reach(ends, x, draws=draws, seed=seed, spread=spread, confidence=confidence)
     levels = [
         covering_bound(ClassConstants(weight_bound, max(b_x, 1e-12), size, value_bound), count).value

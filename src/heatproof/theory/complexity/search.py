@@ -47,13 +47,22 @@ def climb(
     for move in (_along, _to_corner):
         weights = start
         for step in range(steps):
-            place = weights.clone().requires_grad_()
-            (slope,) = torch.autograd.grad(correlations(paths, rho, place, signs).sum(), place)
-            weights = move(weights, slope, radius, step)
+            weights = move(weights, _slope(paths, rho, weights, signs), radius, step)
             now = correlations(paths, rho, weights, signs)
             better = now > best
             best, kept = torch.where(better, now, best), torch.where(better[:, None], weights, kept)
     return kept
+
+
+def _slope(paths: Tensor, rho: Rho, weights: Tensor, signs: Tensor) -> Tensor:
+    """Return the gradient of the correlations in the weights, 0 where ρ is constant."""
+    with torch.enable_grad():
+        place = weights.clone().requires_grad_()
+        total = correlations(paths, rho, place, signs).sum()
+        if not total.requires_grad:
+            return torch.zeros_like(weights)
+        (slope,) = torch.autograd.grad(total, place)
+    return slope
 
 
 def _along(weights: Tensor, slope: Tensor, radius: float, step: int) -> Tensor:

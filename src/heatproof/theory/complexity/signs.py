@@ -10,10 +10,15 @@ from torch import Tensor
 
 from heatproof._check import check_whole
 
-__all__ = ["half_of_all_signs", "random_signs", "sign_chunks"]
+__all__ = ["half_of_all_signs", "random_signs", "seeded", "sign_chunks"]
 
 _CHUNK = 1 << 21
 """Signs held at once."""
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Return a generator on the CPU. Errors: `InputError` unless the seed is a whole number ≥ 0."""
+    return torch.Generator().manual_seed(check_whole("seed", seed, at_least=0) % (1 << 63))
 
 
 def random_signs(draws: int, count: int, generator: torch.Generator) -> Float64[Tensor, "draws count"]:

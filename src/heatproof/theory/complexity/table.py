@@ -70,6 +70,20 @@ class ComplexityRow:
         """The upper end where there is one, else the value."""
         return self.value if self.high is None else self.high
 
+    @property
+    def size(self) -> float | None:
+        """min(b, b_w·b_x), which bounds R_S(G) without any theory; None where the constants are not known."""
+        if not {"weight_bound", "input_bound"} <= self.constants.keys():
+            return None
+        reach = self.constants["weight_bound"] * self.constants["input_bound"]
+        return min(reach, self.constants.get("value_bound", math.inf))
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether this is a bound that says no more than `size`."""
+        size = self.size
+        return self.kind == "bound" and size is not None and self.value >= size * (1.0 - _SLACK)
+
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values; `from_mapping` takes them back."""
         return asdict(self)
@@ -132,7 +146,8 @@ def orderings(rows: Iterable[ComplexityRow]) -> Iterator[Ordering]:
             both_exact = one.kind == other.kind == "exact"
             if _RANK[one.kind] < _RANK[other.kind] or both_exact:
                 yield _between(one, other)
-        yield from (_under_size(row, size) for row in group if (size := _size(row)) is not None)
+        bounds = (row for row in group if row.kind == "bound")
+        yield from (_under_size(row, size) for row in bounds if (size := row.size) is not None)
 
 
 def check_orderings(rows: Sequence[ComplexityRow]) -> tuple[str, ...]:
@@ -154,13 +169,6 @@ def _between(smaller: ComplexityRow, larger: ComplexityRow) -> Ordering:
 def _under_size(row: ComplexityRow, size: float) -> Ordering:
     name, ratio = f"{row.name} of {row.subject}", (_over(row.low, size), _over(row.value, size))
     return Ordering(name, "min(b, b_w·b_x)", row.low, size, ratio, trivial=True)
-
-
-def _size(row: ComplexityRow) -> float | None:
-    if row.kind != "bound" or not {"weight_bound", "input_bound"} <= row.constants.keys():
-        return None
-    reach = row.constants["weight_bound"] * row.constants["input_bound"]
-    return min(reach, row.constants.get("value_bound", math.inf))
 
 
 def _over(numerator: float, denominator: float) -> float:

@@ -50,12 +50,14 @@ def calls_of(model: nn.Module, x: Tensor, names: Sequence[str]) -> list[Call]:
     with ExitStack() as stack, torch.no_grad():
         hooks = [_Hook(name, modules[name], records) for name in names]
         for hook in hooks:
+            before = hook.layer.register_forward_pre_hook(hook.before, with_kwargs=True)
+            stack.callback(before.remove)
             handle = hook.layer.register_forward_hook(hook, with_kwargs=True)
             stack.callback(handle.remove)
         for batch in x.split(_BATCH):
             for hook in hooks:
                 hook.number = 0
-            model(batch)
+            model(batch.clone())  # models may work in place
     return [record.call(*key) for key, record in records.items()]
 
 
@@ -95,7 +97,7 @@ class _Record:
     fault: str = ""
 
     def add(self, given: tuple[Any, ...], options: dict[str, Any], out: object) -> None:
-        """Add one batch. Any further tensor, or an answer that is not one, is a fault."""
+        """Add one batch. Any further tensor, or an answer that is not one, is a fault. Keeps `given`."""
         state = given[0] if given else None
         if not isinstance(state, Tensor) or not state.is_floating_point() or state.ndim < 2:
             self.fault = "whose first argument is no floating-point tensor (batch, *event)"
@@ -104,7 +106,7 @@ class _Record:
         elif not isinstance(out, Tensor) or not out.is_floating_point() or len(out) != len(state):
             self.fault = "that does not answer one tensor, a row for a row"
         else:
-            self.parts.append(state.detach().clone())
+            self.parts.append(state)
             self.others, self.options = tuple(given[1:]), dict(options)
             self.keeps_shape = out.shape == state.shape
 
@@ -115,12 +117,20 @@ class _Record:
 
 
 class _Hook:
-    """A forward hook that counts the calls of one layer in a pass and records each."""
+    """A forward hook that counts the calls of one layer in a pass and records each.
+
+    The state is copied before the layer runs, which may work in place.
+    """
 
     def __init__(self, name: str, layer: nn.Module, records: dict[tuple[str, int], _Record]) -> None:
         self.name, self.layer, self.records, self.number = name, layer, records, 0
+        self.open: list[tuple[Any, ...]] = []
 
-    def __call__(self, _: nn.Module, given: tuple[Any, ...], options: dict[str, Any], out: object) -> None:
-        key = (self.name, self.number)
+    def before(self, _: nn.Module, given: tuple[Any, ...], __: dict[str, Any]) -> None:
+        copied = [one.detach().clone() if isinstance(one, Tensor) else one for one in given[:1]]
+        self.open.append((*copied, *given[1:]))
+
+    def __call__(self, _: nn.Module, __: tuple[Any, ...], options: dict[str, Any], out: object) -> None:
+        key, given = (self.name, self.number), self.open.pop()
         self.number += 1
         self.records.setdefault(key, _Record(self.layer)).add(given, options, out)

@@ -40,7 +40,7 @@ def noisy_layers(model: nn.Module, x: Tensor) -> tuple[list[str], list[str]]:
 def named_layers(model: nn.Module, layers: Sequence[str]) -> list[str]:
     """Return the names given. Errors: `InputError` for none, `UnknownNameError` with the nearest name."""
     known = [name for name, _ in model.named_modules()]
-    if isinstance(layers, str) or not layers:
+    if isinstance(layers, str) or not isinstance(layers, Sequence) or not layers:
         allowed = "a sequence of names of modules, at least one, or None for all that make noise"
         raise InputError(message("layers", repr(layers), allowed), name="layers")
     for name in layers:

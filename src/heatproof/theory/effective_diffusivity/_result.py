@@ -18,7 +18,8 @@ class FormulaComparison:
     (Frobenius norms, sums over inputs), without bias, hence negative half of the time where the formula is
     right. `agrees`: the first interval holds 0, and the second does not lie above 0, rounding (10⁻⁵) left
     out. Their levels are such that a right formula anywhere in the table is said to differ with probability
-    10⁻³, as far as Student's intervals hold their level; a wrong one may agree where inputs or draws are few.
+    10⁻³, as far as Student's intervals hold their level: they do not where few draws feel the noise (a
+    survival q takes many more than 1/(1 − q)). A wrong one may agree where inputs or draws are few.
     """
 
     mean_diffusivity: float

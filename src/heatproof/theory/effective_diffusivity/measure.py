@@ -65,9 +65,9 @@ def measure_diffusivity(
 
     Cost: inputs × draws passes of each layer, and draws²·d a state for the Gram matrix of the draws; never
     d × d. Memory: one state's draws in float64, and the states of all inputs.
-    Errors: `InputError` for a model without noise, fewer than two inputs or four draws, layers that are not
-    called, take more than one tensor or see noise that cannot be turned off; `UnknownNameError` with the
-    nearest name for one that is none; `DataError` for states that are not finite.
+    Errors: `InputError` for what is no module or has no noise, fewer than two inputs or four draws, layers
+    that are not called, take more than one tensor or see noise that cannot be turned off;
+    `UnknownNameError` with the nearest name for one that is none; `DataError` for states that are not finite.
     """
     plan = Plan(
         check_whole("draws", draws, at_least=4, advice="tr C² takes four draws."),
@@ -76,6 +76,8 @@ def measure_diffusivity(
         check_whole("seed", seed, at_least=0),
     )
     check_number("confidence", confidence, above=0, below=1)
+    if not isinstance(model, nn.Module):
+        raise InputError(message("model", f"a {type(model).__name__}", "an nn.Module"), name="model")
     if len(check_inputs("x", x)) < 2:
         advice = "Intervals are over inputs; give two copies of one to have none."
         raise InputError(message("x", "one input", "at least two", advice), name="x")
