@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from heatproof.errors import InputError
-from heatproof.report.evolution import EvolutionContents, render_evolution
+from heatproof.report.evolution import EvolutionContents, _pixels, render_evolution
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -35,6 +36,28 @@ def plane() -> EvolutionContents:
 def test_errors_are_the_largest_at_each_time(line: EvolutionContents, plane: EvolutionContents) -> None:
     assert line.errors == pytest.approx([0.01] * 5)
     assert plane.errors == pytest.approx([0.1 * plane.exact[i].max() for i in range(5)])
+
+
+def test_pictures_have_the_first_axis_to_the_right_and_the_second_upwards() -> None:
+    frame = np.zeros((3, 2))  # (x₁, x₂)
+    frame[2, 1] = 1.0  # to the right, above
+    pixels = _pixels(frame, 0.0, 1.0)
+    assert pixels.shape == (2, 3, 4)  # rows from above, columns from the left
+    brightest = np.unravel_index(pixels[..., 0].argmax(), (2, 3))
+    assert tuple(map(int, brightest)) == (0, 2)
+    assert pixels[0, 2, :3].tolist() == [253, 231, 37]
+    assert pixels[1, 0, :3].tolist() == [68, 1, 84]
+
+
+def test_at_any_time_one_frame_is_shown(line: EvolutionContents) -> None:
+    """The page keeps the frames within half a step of the slider: one, or two where it stands between."""
+    page = render_evolution(line)
+    found = re.search(r"abs\(datum\.t - time\) (?:<|\\u003c)= ([0-9.]+)", page)
+    assert found is not None
+    reach = float(found.group(1))
+    for time in np.linspace(0, 1, 41):
+        shown = int((np.abs(TIMES - time) <= reach).sum())
+        assert shown == 1 or (shown == 2 and round(8 * time) % 2 == 1)
 
 
 def test_words_from_outside_are_escaped(line: EvolutionContents) -> None:

@@ -39,7 +39,7 @@ from heatproof.solvers import (
         FullDiffusion([[1.0, 0.0], [0.0, 0.0]]),
         LowRankDiffusion(lambda x, _: x[:, None]),
     ],
-    ids=repr,
+    ids=["constant", "function", "one_axis", "one_direction", "low_rank"],
 )
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.name)
 def test_diffusion_is_refused_and_the_message_says_what_to_use(solver: Solver, diffusion: object) -> None:

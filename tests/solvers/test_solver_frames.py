@@ -39,6 +39,8 @@ def test_values_are_those_of_solve_at_the_same_places_and_times() -> None:
     t = float(found.times[2])
     assert found.found[2, 3, 1] == pytest.approx(float(solver.solve(case.problem, x, t).values), abs=1e-12)
     assert found.exact[2, 3, 1] == pytest.approx(float(case.exact(x, t)), abs=1e-12)
+    assert np.abs(found.found - found.exact).max(axis=(1, 2)) == pytest.approx(0, abs=1e-3)
+    assert np.abs(found.exact[1:] - found.exact[:-1]).max(axis=(1, 2)).min() > 0.05  # times differ by more
     assert np.array_equal(found.found[0], found.exact[0])
     assert found.standard_error is None
 

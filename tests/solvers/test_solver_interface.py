@@ -27,6 +27,7 @@ from heatproof.solvers import (
     build_solver,
 )
 from heatproof.solvers._method import Method
+from heatproof.solvers._solver import step_count
 
 X = torch.linspace(-1, 1, 6, dtype=torch.float64).view(3, 2)
 PATHS: list[Solver] = [
@@ -122,6 +123,13 @@ def test_two_halves_on_a_graph_are_the_whole_up_to_the_error_bound(
     assert excess <= allowed + 1e-14
     if tolerance == 1e-1:
         assert excess > 1e-6  # a tolerance is no rounding
+
+
+@pytest.mark.parametrize(
+    ("duration", "step", "count"), [(0.1 + 0.2, 0.1, 3), (0.7, 0.1, 7), (1.0, 3.0, 1), (1, 0.3, 4)]
+)
+def test_rounding_adds_no_step(duration: float, step: float, count: int) -> None:
+    assert step_count(duration, step) == count
 
 
 @pytest.mark.parametrize("t", [0.0, 0.4, 1.0])

@@ -17,7 +17,6 @@ from heatproof.errors import InputError
 from heatproof.networks import BranchDropout, GaussianInjection, NoiseLayer, ShakeShake
 from heatproof.studies import Diffusivity, Verdict
 from heatproof.studies.diffusivity import halving, trained, wrong_forms
-from heatproof.studies.diffusivity.judging import any_agrees, isotropic, of_order, said_of_isotropy
 from heatproof.studies.diffusivity.kinds import KINDS, Kind
 from heatproof.studies.diffusivity.misstated import FORMS, Misstated
 from heatproof.studies.diffusivity.networks import trained as network_of
@@ -26,15 +25,17 @@ from heatproof.theory import measure_diffusivity
 
 STUDY = Diffusivity.quick().model_copy(
     update={
-        "inputs": 140,
-        "draws": 56,
+        "inputs": 100,
+        "draws": 48,
         "width": 24,
         "depth": 2,
+        "keep": 0.7,
+        "state_keep": 0.8,
         "epochs": 2,
         "trainings": 1,
         "blocks": (4, 8),
-        "path_inputs": 8,
-        "path_draws": 24,
+        "path_inputs": 14,
+        "path_draws": 32,
     }
 )
 
@@ -118,7 +119,7 @@ def _fault(factor: float) -> Callable[..., nn.Module]:
     return block
 
 
-@pytest.mark.parametrize("factor", [1.3, 0.75, 1 / 16])
+@pytest.mark.parametrize("factor", [1.3, 0.75, (3 / 7) ** 2])
 def test_a_layer_that_states_a_wrong_diffusion_is_refuted(
     results: dict[str, Any], monkeypatch: pytest.MonkeyPatch, factor: float
 ) -> None:
@@ -159,53 +160,6 @@ def test_a_control_that_is_let_pass_is_seen(results: dict[str, Any]) -> None:
     assert not found.as_expected
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "agrees", "outcome"),
-    [(0.2, 0.3, False, "refuted"), (-0.01, 0.02, True, "holds"), (-0.3, 0.5, True, "undecided")],
-)
-def test_any_agrees(low: float, high: float, agrees: bool, outcome: str) -> None:
-    found = [
-        {"agrees": False, "squared_distance": {"value": 0.8, "low": 0.7, "high": 0.9}},
-        {"agrees": agrees, "squared_distance": {"value": (low + high) / 2, "low": low, "high": high}},
-    ]
-    assert any_agrees("c", found, evidence="e").outcome == outcome
-
-
-@pytest.mark.parametrize(
-    ("rank", "half", "outcome"), [(8.0, 0.05, "holds"), (7.0, 0.05, "refuted"), (7.9, 0.5, "undecided")]
-)
-def test_isotropic(rank: float, half: float, outcome: str) -> None:
-    layer = {"dimension": 8, "effective_rank": {"value": rank, "low": rank - half, "high": rank + half}}
-    assert isotropic("c", [layer], 32, evidence="e", expected=None).outcome == outcome
-
-
-def test_intervals_of_isotropy_are_those_of_all_layers_at_once() -> None:
-    """Student's two-sided quantiles with 10 degrees of freedom: 2.228 at 95 %, 4.587 at 99.9 % (tables)."""
-    layer = {"dimension": 10, "effective_rank": {"value": 9.0, "low": 8.0, "high": 10.0}}
-    found = isotropic("c", [layer], 11, evidence="e", expected=None)
-    assert found.high - found.value == pytest.approx(0.1 * 4.587 / 2.228, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("ranks", "said"), [([64.0, 64.0], "holds"), ([64.0, 20.0], "refuted"), ([64.0, 60.0], None)]
-)
-def test_theory_speaks_by_its_formulas(ranks: list[float], said: str | None) -> None:
-    layers = [{"dimension": 64, "formula": {"effective_rank": rank}} for rank in ranks]
-    assert said_of_isotropy(layers) == said
-    assert said_of_isotropy([*layers, {"dimension": 64, "formula": None}]) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "half", "outcome"), [(1.0, 0.05, "holds"), (0.5, 0.1, "refuted"), (0.9, 0.3, "undecided")]
-)
-def test_of_order(value: float, half: float, outcome: str) -> None:
-    orders = [
-        {"value": 1.0, "low": 0.99, "high": 1.01},
-        {"value": value, "low": value - half, "high": value + half},
-    ]
-    assert of_order("c", orders, 1, evidence="e").outcome == outcome
-
-
 def test_a_wrong_order_is_found(results: dict[str, Any]) -> None:
     """Noise that somebody takes for that of a branch, but is of a fixed size."""
     planted = {**results, "halving.branch-dropout": results["halving.gaussian"]}
@@ -232,13 +186,13 @@ def test_accumulated_diffusion_is_a_riemann_sum(results: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.key)
 def test_a_wrong_form_is_wrong_as_said(form: Any) -> None:
-    """The factors of the traces, and the same trace for the isotropic one, at d = 4, q = 0.8, Δt = ¼."""
+    """The factors of the traces, and the same trace for the isotropic one, at d = 4, q = 0.7, Δt = ¼."""
     x = torch.tensor([[1.0, -2.0, 0.5, 3.0]])
     layers: dict[str, NoiseLayer] = {
         "shake-shake": ShakeShake(nn.Linear(4, 4), nn.Linear(4, 4)),
         "branch-dropout": BranchDropout(nn.Linear(4, 4), STUDY.keep),
     }
-    factor = {"swapped": 16.0, "third": 4.0, "doubled": 2.0, "isotropic": 1.0}[form.key]
+    factor = {"swapped": (7 / 3) ** 2, "third": 4.0, "doubled": 2.0, "isotropic": 1.0}[form.key]
     for kind in KINDS:
         if kind.key in layers and kind.key in form.kinds:
             layer = layers[kind.key]

@@ -4,6 +4,8 @@ R² = A gives dR·R + R·dR = dA, a Sylvester equation; in the eigenvectors of A
 dR_ij = dA_ij/(√λ_i + √λ_j). Derivatives of the eigenvectors, which do not exist where eigenvalues meet
 (A = σ²I), are not needed. Where √λ_i + √λ_j = 0, the derivative is taken to be 0.
 Cost: one eigendecomposition for the root, and one for each derivative.
+Reverse mode may be nested in any way, and forward mode over it or under it; forward mode over forward mode
+gives wrong second derivatives: what PyTorch's own functions save has no outer tangent.
 """
 
 from __future__ import annotations

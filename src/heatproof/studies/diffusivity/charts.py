@@ -98,7 +98,8 @@ def _lined(
     """Return a chart of value, low and high."""
     import altair as alt
 
-    height = alt.Y("value:Q", title=upright, scale=scale)
+    axis = alt.Axis(values=[digit * 10.0**power for power in range(-9, 10) for digit in (1, 2, 5)])
+    height = alt.Y("value:Q", title=upright, scale=scale, axis=axis)
     line = base.mark_line(strokeWidth=1.5).encode(height)
     bars = base.mark_rule(strokeWidth=1.5).encode(alt.Y("low:Q", scale=scale), alt.Y2("high:Q"))
     dots = base.mark_point(filled=True, size=44, opacity=1).encode(

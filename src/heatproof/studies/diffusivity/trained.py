@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from heatproof._types import Progress
 from heatproof.data import load
 from heatproof.networks import NoiseLayer
+from heatproof.report._style import Chart
 from heatproof.studies._study import Cell, Results, Section, Summary
 from heatproof.studies._verdict import Verdict
 from heatproof.studies.diffusivity.charts import layer_chart, spectrum_chart
@@ -60,36 +61,39 @@ def _section(study: Diffusivity, found: dict[Kind, list[Stored]]) -> Section:
         "kind is a network of plain PyTorch, whose blocks state no formula: it is measured all the same, but "
         "compared with nothing.",
         (kinds_table(study, found, ends), layers_table(study, found)),
-        (
-            layer_chart(
-                study,
-                found,
-                "mean_diffusivity",
-                title="Strength: tr A/d, layer by layer",
-                caption="Mean over inputs and trainings, on a logarithmic axis; kinds stand side by side. "
-                f"Bars: 95 % {ends}.",
-                upright="tr A/d",
-            ),
-            layer_chart(
-                study,
-                found,
-                "effective_rank",
-                title="Isotropy: effective rank over d, layer by layer",
-                caption="1 is isotropic noise, as the theory assumes; 1/d is noise along one direction. "
-                f"Logarithmic axis. Bars: 95 % {ends}.",
-                upright="effective rank / d",
-            ),
-            layer_chart(
-                study,
-                found,
-                "accumulated",
-                title="Accumulated: ½ΣC/d up to each layer",
-                caption="What the layers so far add to ∫A dt, which no choice of Δt changes. "
-                f"Bars: 95 % {ends}.",
-                upright="½ΣC/d",
-            ),
-            spectrum_chart(study, found),
+        _figures(study, found, ends),
+    )
+
+
+def _figures(study: Diffusivity, found: dict[Kind, list[Stored]], ends: str) -> tuple[Chart, ...]:
+    return (
+        layer_chart(
+            study,
+            found,
+            "mean_diffusivity",
+            title="Strength: tr A/d, layer by layer",
+            caption="Mean over inputs and trainings, on a logarithmic axis; kinds stand side by side. "
+            f"Bars: 95 % {ends}.",
+            upright="tr A/d",
         ),
+        layer_chart(
+            study,
+            found,
+            "effective_rank",
+            title="Isotropy: effective rank over d, layer by layer",
+            caption="1 is isotropic noise, as the theory assumes; 1/d is noise along one direction. "
+            f"Logarithmic axis. Bars: 95 % {ends}.",
+            upright="effective rank / d",
+        ),
+        layer_chart(
+            study,
+            found,
+            "accumulated",
+            title="Accumulated: ½ΣC/d up to each layer",
+            caption=f"What the layers so far add to ∫A dt, which no choice of Δt changes. Bars: 95 % {ends}.",
+            upright="½ΣC/d",
+        ),
+        spectrum_chart(study, found),
     )
 
 
@@ -111,8 +115,8 @@ def _isotropic(study: Diffusivity, kind: Kind, runs: list[Stored]) -> Verdict:
         f"{kind.title}: the induced diffusion is isotropic, in every layer",
         layers,
         study.inputs,
-        evidence=f"{_evidence(study)}; effective rank {min(ranks):.3g} to {max(ranks):.3g} of "
-        f"{study.width}; all layers at once at level {LEVEL:g}",
+        evidence=f"{_evidence(study)}; effective rank {_range(ranks)} of {study.width}; all "
+        f" layers at once at level {LEVEL:g}",
         expected=said_of_isotropy(layers),
     )
 
@@ -124,6 +128,11 @@ def _evidence(study: Diffusivity) -> str:
 
 def _layers(runs: list[Stored]) -> list[Stored]:
     return [layer for run in runs for layer in run["measured"]["layers"]]
+
+
+def _range(values: list[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _relative(formula: Stored) -> float:
