@@ -88,6 +88,12 @@ def test_rows_of_another_class_are_never_compared(subject: Subject) -> None:
     assert check_orderings((*_rows(), other)) == ()
 
 
+def test_classes_of_one_name_and_two_sizes_are_refused() -> None:
+    other = replace(_rows()[1], constants={**CONSTANTS, "weight_bound": 3.0})
+    with pytest.raises(InputError, match="b_w = 2 and 3 in rows of"):
+        check_orderings((*_rows(), other))
+
+
 def test_a_row_within_its_interval_of_a_bound_is_no_violation() -> None:
     rows = (replace(_rows()[0], value=0.41, low=0.39, high=0.43), _rows()[1])
     assert check_orderings(rows) == ()

@@ -50,6 +50,8 @@ def worst_order(claim: str, rows: Sequence[ComplexityRow]) -> Verdict:
     found = [order.ratio for order in orderings(rows) if not (order.trivial and order.holds)]
     broken = check_orderings(rows)
     said = f", broken: {'; '.join(broken)}" if broken else ""
+    if all(row.is_trivial for row in rows if row.kind == "bound"):
+        said += "; every bound is trivial, min(b, b_w·b_x), so nothing else could come out"
     return from_ratios(
         claim,
         found,

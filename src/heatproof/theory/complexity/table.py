@@ -137,17 +137,27 @@ def orderings(rows: Iterable[ComplexityRow]) -> Iterator[Ordering]:
 
     Exact ≤ bound, estimate ≤ exact, estimate ≤ bound; two exact numbers are equal; a bound that states its
     constants is at most min(b, b_w·b_x). Rows of different classes, samples or N are never compared.
+    Errors: `InputError` for rows of one name with different b_w: they are of different classes.
     """
     groups: dict[Subject, list[ComplexityRow]] = {}
     for row in rows:
         groups.setdefault(row.subject, []).append(row)
-    for group in groups.values():
+    for subject, group in groups.items():
+        _check_one_class(subject, group)
         for one, other in permutations(group, 2):
             both_exact = one.kind == other.kind == "exact"
             if _RANK[one.kind] < _RANK[other.kind] or both_exact:
                 yield _between(one, other)
         bounds = (row for row in group if row.kind == "bound")
         yield from (_under_size(row, size) for row in bounds if (size := row.size) is not None)
+
+
+def _check_one_class(subject: Subject, rows: Sequence[ComplexityRow]) -> None:
+    held = sorted({row.constants["weight_bound"] for row in rows if "weight_bound" in row.constants})
+    if len(held) > 1 and held[-1] - held[0] > _SLACK * held[-1]:
+        got = f"b_w = {held[0]:g} and {held[-1]:g} in rows of {subject}"
+        advice = "Name the classes apart: rows of different classes are not ordered."
+        raise InputError(message("rows", got, "one b_w for one class", advice), name="rows")
 
 
 def check_orderings(rows: Sequence[ComplexityRow]) -> tuple[str, ...]:
