@@ -62,9 +62,12 @@ def test_the_quick_version_comes_out_as_theory_says_after_an_interruption(
     assert code == 0, err
     document = json.loads((out / "study.json").read_text(encoding="utf-8"))
     assert f"{len(document['cells'])} cells ({before} from before)" in text
-    code, text, _ = heatproof("study", name, "--quick", "--out", out, "--json")
+    code, text, _ = heatproof("study", name, "--quick", "--out", out, "--json", "--figures")
     assert code == 0
     assert json.loads(text) == document
+    pictures = list(out.glob("figures/*.png"))
+    assert pictures
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
     assert [one for one in document["verdicts"] if not one["as_expected"]] == []
     assert (out / "study.html").stat().st_size > 500_000
     assert "seed: 0 there, 1 here" in refused(heatproof("study", name, "--quick", "--seed", 1, "--out", out))

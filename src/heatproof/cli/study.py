@@ -22,6 +22,7 @@ def study(
     out: Annotated[
         Path | None, typer.Option(help="Folder; study-NAME, or study-NAME-quick, if left out.")
     ] = None,
+    figures: Annotated[bool, typer.Option("--figures", help="Write each chart as PNG as well.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print study.json and nothing else.")] = False,
 ) -> None:
     """Run a study and print its verdicts; interrupted, the same command goes on.
@@ -32,7 +33,7 @@ def study(
         _list(as_json=as_json)
         return
     from heatproof.cli._terminal import bars, resumable, say
-    from heatproof.studies import find_study, run_study
+    from heatproof.studies import find_study, run_study, write_figures
 
     kind = find_study(name)
     chosen = kind.quick(seed=seed) if quick else kind(seed=seed)
@@ -42,10 +43,13 @@ def study(
     onwards = f"the same command, into {shlex.quote(str(target))}"
     with resumable(onwards, lambda: any(target.glob("cells/*.json"))), bars() as stages:
         result = run_study(chosen, target, progress=stages(f"study {name}"))
+    drawn = write_figures(result.summary, result.folder.figures) if figures else []
     if as_json:
         say(json.dumps(result.folder.read(), ensure_ascii=False))
     else:
         _print(result)
+        for file in drawn:
+            say(f"Figure: {file}")
 
 
 def _list(*, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The main curves as one PNG, for a README or a paper: no browser, no network."""
+"""Charts as PNG, for a README or a paper: no browser, no network."""
 
 from __future__ import annotations
 
@@ -10,9 +10,27 @@ from heatproof.report._style import Chart, theme
 from heatproof.report.charts import certified_chart, robust_charts
 from heatproof.report.contents import ReportContents
 
-__all__ = ["picture"]
+__all__ = ["chart_picture", "picture"]
 
 _WIDTH, _HEIGHT = 380, 280
+_WIDE = 640
+
+
+def chart_picture(chart: Chart, *, scale: float = 2.0) -> bytes:
+    """Return PNG bytes of one chart under its title, on white; `scale` is pixels a point."""
+    import vl_convert
+
+    height = round(_WIDE * chart.aspect) if chart.aspect else chart.spec.get("height", _HEIGHT)
+    spec = {
+        "$schema": chart.spec["$schema"],
+        "config": {**theme("light"), "font": "sans-serif", "background": "white"},
+        "padding": 16,
+        **_panel(chart),
+        "width": _WIDE,
+        "height": height,
+    }
+    image: bytes = vl_convert.vegalite_to_png(spec, scale=scale)
+    return image
 
 
 def picture(contents: ReportContents, *, scale: float = 2.0) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heatproof._check import check_choice
+from heatproof.studies._page import write_figures
 from heatproof.studies._run import StudyResult, run_study
 from heatproof.studies._study import Cell, Results, Section, Study, StudyTable, Summary
 from heatproof.studies._verdict import (
@@ -39,6 +40,7 @@ __all__ = [
     "from_interval",
     "from_ratios",
     "run_study",
+    "write_figures",
 ]
 
 STUDIES: tuple[type[Study], ...] = (Radius, Axioms, Complexity, Diffusivity)

@@ -3,6 +3,7 @@
 study.json      what this folder is: study, protocol, version, settings; once complete, data and verdicts
 cells/KEY.json  the result of one cell, written as soon as it is complete
 study.html      the page
+figures/        the charts as pictures, if asked for
 
 Every file is written under a temporary name and moved into place.
 """
@@ -53,6 +54,11 @@ class StudyFolder:
     def page(self) -> Path:
         """`study.html`."""
         return self.path / "study.html"
+
+    @property
+    def figures(self) -> Path:
+        """`figures/`, where charts are written as pictures if that is asked for."""
+        return self.path / "figures"
 
     def cell(self, key: str) -> Path:
         """Return the file of a cell."""
