@@ -17,6 +17,7 @@ from heatproof.solvers import (
     FeynmanKac,
     GridLimited,
     GridUpwind,
+    LearnedSolver,
     RungeKuttaCharacteristics,
     SecondOrderFeynmanKac,
     Solver,
@@ -29,12 +30,13 @@ __all__ = ["ENTRIES", "Entry", "pairs", "points", "problem"]
 class Entry:
     """A solver twice: coarse, for what holds whatever the step, and fine, to be near the truth.
 
+    None as the fine one: what it promises of the truth has tests of its own (the learned solver).
     `whole` has steps that divide half the time of every problem. `bias` is C of the error C·step^order that
     the fine one may have beside its standard error.
     """
 
     coarse: Solver
-    fine: Solver
+    fine: Solver | None
     whole: Solver | None = None
     bias: float = 2.5
     step: float = 1 / 64
@@ -79,6 +81,7 @@ ENTRIES: dict[str, Entry] = {
         GridLimited(cells=16, time_step=1 / 64),
         bias=200,
     ),
+    "learned": Entry(LearnedSolver(steps=3, polish=0, points=64, batch=64, widths=(8,)), None),
 }
 
 
