@@ -19,7 +19,11 @@ class Specification(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, *unnamed: Any, **values: Any) -> None:
+        if unnamed:
+            fields = ", ".join(name for name in type(self).model_fields if name != "name")
+            got, allowed = f"{unnamed[0]!r} without a name", f"fields by name: {fields or 'none'}"
+            raise InputError(message(type(self).__name__, got, allowed))
         _check_booleans(type(self), values)
         try:
             super().__init__(**values)

@@ -130,3 +130,8 @@ def test_a_document_that_is_no_mapping(values: object) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         setattr(_Outer(seed=1), "seed", 2)  # noqa: B010 - the checker refuses the plain form, rightly
+
+
+def test_values_without_a_name_say_which_fields_there_are() -> None:
+    with pytest.raises(InputError, match=r"got 0\.1 without a name; allowed: fields by name: "):
+        _Small(0.1)  # type: ignore[call-arg]

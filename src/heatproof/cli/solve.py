@@ -71,7 +71,7 @@ def _check_sizes(frames: int, places: int) -> None:
 
     check_number("--frames", frames, at_least=2, at_most=400)
     if places:
-        check_number("--places", places, at_least=2, at_most=1000)
+        check_number("--places", places, at_least=11, at_most=1000)
 
 
 def _refuse_holes(solver: Solver, found: Frames) -> None:
@@ -88,6 +88,12 @@ def _largest_error(found: Frames) -> float:
     import numpy as np
 
     return float(np.abs(found.found - found.exact).max())
+
+
+def _last_error(found: Frames) -> float:
+    import numpy as np
+
+    return float(np.abs(found.found[-1] - found.exact[-1]).max())
 
 
 def _mapping(case: SolvedProblem, solver: Solver, found: Frames) -> dict[str, Any]:
@@ -121,6 +127,7 @@ def _plain(value: float) -> float | None:
 def _lines(solver: Solver, found: Frames) -> Iterator[str]:
     yield f"Solver: {solver.describe()}; {found.sentence}"
     yield f"It promises: {', '.join(solver.properties.words()) or 'nothing'}"
+    yield f"Largest |found − exact| at the end: {_last_error(found):.3g}"
     yield f"Largest |found − exact| over {len(found.times)} times: {_largest_error(found):.3g}"
     if found.standard_error is not None:
         yield f"Largest standard error of the mean over paths: {float(found.standard_error.max()):.3g}"
@@ -140,7 +147,8 @@ def _page(case: SolvedProblem, solver: Solver, found: Frames) -> str:
     contents = EvolutionContents(
         title=case.name.replace("_", " "),
         equation=case.equation,
-        lead=f"Solved by {solver.name}; the largest error over all times is {_largest_error(found):.3g}.",
+        lead=f"Solved by {solver.name}; largest error at the end {_last_error(found):.3g}, "
+        f"over all times {_largest_error(found):.3g}.",
         times=found.times,
         axes=found.axes,
         found=found.found,

@@ -1,5 +1,6 @@
 """What is modelled: u_t = v·∇u + tr(A∇²u), its coefficients, solved problems, and Laplacian estimators."""
 
+from heatproof.equation import problems
 from heatproof.equation.diffusion import (
     DiagonalDiffusion,
     Diffusion,
@@ -62,5 +63,6 @@ __all__ = [
     "estimate",
     "interior_variance",
     "noise_std_of",
+    "problems",
     "second_derivatives",
 ]

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from heatproof._check import check_inputs, check_number, check_whole, message
 from heatproof.errors import InputError
-from heatproof.theory.axioms import EvolutionOperator, Function, reseeded
+from heatproof.theory.axioms import EvolutionOperator, Function, check_operator, is_sampled, reseeded
 
 __all__ = ["Recovered", "equation_residual", "recover", "recover_sampled"]
 
@@ -56,9 +56,19 @@ def recover(
     (Richardson; their error is a series in η). With `levels` = 1 the values at η = `step` are returned as
     they are: that is what a block of a network has, step = Δt. Cost: for each point and level one call of
     the operator with d + d(d+1)/2 functions.
-    Errors: `InputError` for points that are not finite, a step that is not positive.
+    Errors: `InputError` for points that are not finite, a step that is not positive, or an operator with
+    draws where `levels` > 1: its error is not that of the limit (`recover_sampled`).
     """
     check_inputs("x", x)
+    check_operator(operator)
+    if is_sampled(operator) and levels > 1:
+        advice = "Use recover_sampled, whose errors are those of the draws; levels=1 claims no error."
+        allowed = "one without draws, for which the limit is the only error"
+        raise InputError(message("operator", "one whose values are drawn", allowed, advice), name="operator")
+    return _recovered(operator, x, t, step, levels)
+
+
+def _recovered(operator: EvolutionOperator, x: Tensor, t: float, step: float, levels: int) -> Recovered:
     check_number("step", step, above=0)
     etas = [step / 2**level for level in range(check_whole("levels", levels))]
     parts = [_moments(operator, x, t, eta) for eta in etas]
@@ -88,7 +98,8 @@ def recover_sampled(
     """
     if len(set(seeds)) < 2:
         raise InputError(message("seeds", f"{list(seeds)}", "at least two different ones"), name="seeds")
-    parts = [recover(reseeded(operator, seed), x, t, step=step, levels=levels) for seed in seeds]
+    check_operator(operator)
+    parts = [_recovered(reseeded(operator, seed), x, t, step, levels) for seed in seeds]
     velocities = torch.stack([part.velocity for part in parts])
     matrices = torch.stack([part.matrix for part in parts])
     root = len(parts) ** 0.5

@@ -50,9 +50,24 @@ def estimate(
     `generator` makes the choices of `directions` and `coordinates`, and is not used by the others.
     Differentiable, in the weights of u and in x. Cost: that of the estimator.
     Errors: `InputError` for a space_step that is not positive (or missing) or a missing generator where they
-    are used, for points that are not floating-point (B, *event), and for values of another shape.
+    are used, for points that are not floating-point (B, *event), for values of another shape, and for
+    arguments of another kind.
     """
+    _check_kind(
+        "laplacian", laplacian, "an estimator, such as Axes()", right=isinstance(laplacian, Estimator)
+    )
+    _check_kind("u", u, "a function of points", right=callable(u))
+    _check_kind("x", x, "a floating-point tensor (B, *event) with B ≥ 1", right=isinstance(x, Tensor))
+    right = generator is None or isinstance(generator, torch.Generator)
+    _check_kind("generator", generator, "a torch.Generator", right=right)
     return laplacian.estimate(u, x, space_step, generator)
+
+
+def _check_kind(name: str, value: object, allowed: str, *, right: bool) -> None:
+    """Refuse an argument of another kind than is allowed."""
+    if not right:
+        got = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+        raise InputError(message(name, got, allowed), name=name)
 
 
 def check_points(x: Tensor) -> None:

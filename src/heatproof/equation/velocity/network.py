@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import final
 
 from torch import Tensor
@@ -28,6 +28,12 @@ class NetworkVelocity(Velocity):
     """
 
     def __init__(self, blocks: Sequence[Callable[[Tensor], Tensor]], time: float = 1.0) -> None:
+        if not isinstance(blocks, Iterable):
+            got, allowed = (
+                f"a {type(blocks).__name__}",
+                "modules (B, *event) to (B, *event), one after the other",
+            )
+            raise InputError(message("blocks", got, allowed, "One block alone: [block]."), name="blocks")
         self.blocks = tuple(blocks)
         self.time = check_number("time", time, above=0)
         if not self.blocks or not all(map(callable, self.blocks)):

@@ -51,7 +51,7 @@ class PathAverage(Solver):
     """
 
     time_step: float = Field(default=0.05, gt=0, description="longest step, in units of the equation's time")
-    paths: int = Field(default=4096, ge=2, description="random paths from each point")
+    paths: int = Field(default=4096, ge=2, le=10_000_000, description="random paths from each point")
     seed: int = Field(default=0, ge=0, description="names the random paths, the same for all points")
     antithetic: bool = Field(default=False, description="paths in pairs with opposite noise")
     chunk: int = Field(default=16_384, ge=2, description="most paths × points at once: bounds the memory")

@@ -3,7 +3,13 @@
 from heatproof.theory.axioms._arena import Arena
 from heatproof.theory.axioms._finding import AXIOMS, Axiom, AxiomVerdict, Finding
 from heatproof.theory.axioms._functions import Family, Function
-from heatproof.theory.axioms._operator import EvolutionOperator, constructions, is_sampled, reseeded
+from heatproof.theory.axioms._operator import (
+    EvolutionOperator,
+    check_operator,
+    constructions,
+    is_sampled,
+    reseeded,
+)
 from heatproof.theory.axioms._search import Effort
 from heatproof.theory.axioms.comparison import comparison
 from heatproof.theory.axioms.constants import constants
@@ -45,6 +51,7 @@ __all__ = [
     "NetworkEvolution",
     "NetworkValues",
     "ValuesArena",
+    "check_operator",
     "comparison",
     "consistency_in_time",
     "constants",

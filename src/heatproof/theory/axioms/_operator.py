@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from heatproof._check import message
+from heatproof.errors import InputError
 from heatproof.solvers import Evolution
 from heatproof.theory.axioms._finding import Axiom
 
-__all__ = ["Counted", "EvolutionOperator", "ask", "constructions", "is_sampled", "reseeded"]
+__all__ = ["Counted", "EvolutionOperator", "ask", "check_operator", "constructions", "is_sampled", "reseeded"]
 
 
 @runtime_checkable
@@ -40,6 +43,19 @@ def constructions(operator: EvolutionOperator) -> frozenset[Axiom]:
         }
         return frozenset(axiom for axiom, kept in named.items() if kept)
     return frozenset(getattr(operator, "constructions", frozenset()))
+
+
+def check_operator(operator: object) -> None:
+    """Raise `InputError` for what cannot be called as operator(f, x, t, r)."""
+    allowed = "a callable (f, x, t, r): f ↦ (T_{t,r} f)(x), the later time first"
+    if not callable(operator):
+        raise InputError(message("operator", f"a {type(operator).__name__}", allowed), name="operator")
+    try:
+        inspect.signature(operator).bind(None, None, 1.0, 0.0)
+    except TypeError as error:
+        raise InputError(message("operator", f"one that says: {error}", allowed), name="operator") from None
+    except ValueError:
+        return  # a builtin without a signature
 
 
 def is_sampled(operator: EvolutionOperator) -> bool:
