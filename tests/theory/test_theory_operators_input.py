@@ -59,7 +59,7 @@ def test_operators_with_the_right_arguments_pass() -> None:
 
 def test_one_axiom_may_be_named_without_a_list() -> None:
     operator = Evolution(RungeKuttaCharacteristics(time_step=0.25), Problem(lambda x: x, ROTATION))
-    arena = Arena(X, functions=3, effort=Effort(starts=2, ascents=1))
+    arena = Arena(torch.cat([X, -X, X.flip(1)]), functions=3, effort=Effort(starts=2, ascents=1))
     (found,) = measure_axioms(operator, arena, "constants")
     assert found.axiom == "constants"
     with pytest.raises(UnknownNameError, match="'linearity'"):
