@@ -18,6 +18,7 @@ from heatproof.statistics.selection import (
     selection_samples,
 )
 from heatproof.statistics.simulation import Simulated, check_probabilities, simulate
+from heatproof.statistics.student import student_half_width
 
 __all__ = [
     "CERTIFIED",
@@ -50,4 +51,5 @@ __all__ = [
     "simulate",
     "simultaneous_bounds",
     "spread_bets",
+    "student_half_width",
 ]

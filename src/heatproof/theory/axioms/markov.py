@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
+from heatproof.statistics import student_half_width
 from heatproof.theory.axioms._arena import Arena
 from heatproof.theory.axioms._case import Case, column
 from heatproof.theory.axioms._finding import Finding, judge
@@ -15,7 +16,6 @@ from heatproof.theory.axioms._functions import Function, Parameters
 from heatproof.theory.axioms._operator import Counted, EvolutionOperator, ask, is_sampled, reseeded
 from heatproof.theory.axioms._rounding import rounding
 from heatproof.theory.axioms._search import Effort, search
-from heatproof.theory.axioms._student import student_interval
 
 __all__ = ["markov"]
 
@@ -89,7 +89,8 @@ def _fresh(counted: Counted, f: Function, x: Tensor, arena: Arena) -> tuple[tupl
     low = high = 0.0
     for look in _LOOKS:
         found += [_one(counted, f, x, arena, number) for number in range(len(found), look)]
-        low, high = student_interval(np.asarray(found), _CONFIDENCE)
+        mean, half = float(np.mean(found)), student_half_width(np.asarray(found), _CONFIDENCE)
+        low, high = mean - half, mean + half
         if not math.isfinite(low) or low > 0 or high < 0 or max(-low, high) <= _RESOLUTION:
             break
     return (max(0.0, low, -high), max(abs(low), abs(high))), len(found)

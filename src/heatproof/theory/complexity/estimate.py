@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from heatproof._check import check_number, message
 from heatproof.errors import InputError
+from heatproof.statistics import student_half_width
 
 __all__ = ["Estimate", "concentration", "mean_interval"]
 
@@ -50,6 +50,5 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
     drawn = np.asarray(values, dtype=np.float64)
     if drawn.ndim != 1 or len(drawn) < 2 or not np.isfinite(drawn).all():
         raise InputError(message("values", f"{drawn.size} values", "two or more finite numbers"))
-    mean, error = float(drawn.mean()), float(drawn.std(ddof=1)) / math.sqrt(len(drawn))
-    half = float(stdtrit(len(drawn) - 1, (1.0 + confidence) / 2)) * error
+    mean, half = float(drawn.mean()), student_half_width(drawn, confidence)
     return Estimate(mean, mean - half, mean + half, len(drawn), confidence, "Student")

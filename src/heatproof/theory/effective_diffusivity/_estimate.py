@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtrit
+
+from heatproof.statistics import student_half_width
 
 __all__ = ["Estimate", "mean_over_inputs", "ratio_over_inputs"]
 
@@ -49,7 +49,5 @@ def ratio_over_inputs(
 
 
 def _around(value: float, scattered: Float64[np.ndarray, " inputs"], confidence: float) -> Estimate:
-    count = len(scattered)
-    error = float(scattered.std(ddof=1)) / math.sqrt(count)
-    half = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
+    half = student_half_width(scattered, confidence)
     return Estimate(value, value - half, value + half)
