@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from heatproof.errors import InputError
 from heatproof.report._style import Chart
 from heatproof.studies._verdict import Verdict
 
-__all__ = ["Cell", "Results", "Section", "Study", "StudyTable", "Summary"]
+__all__ = ["Cell", "Part", "Results", "Section", "Study", "StudyTable", "Summary"]
 
 Results: TypeAlias = Mapping[str, Any]
 """The result of each cell by its key: what JSON gives back (lists, not tuples)."""
@@ -94,12 +94,24 @@ class Summary:
         return f"{len(outcomes)} claims ({counts}). {rest}"
 
 
+class Part(Protocol):
+    """One part of a study, a module for instance: it is given the study, whose fields are its settings."""
+
+    def cells(self, study: Any) -> Iterable[Cell]:
+        """Return the part's pieces of work."""
+
+    def summarise(self, study: Any, results: Results) -> Summary:
+        """Return verdicts and sections from the results of all cells."""
+
+
 class Study(Specification):
     """One question, answered by one command; a study is its own settings, and is final.
 
     Every field is a part of the protocol, fixed before anything is looked at, and written into the folder; a
     folder is gone on with only under the same fields. `protocol` is raised whenever the meaning of stored
-    cells changes. `duration` says in words how long the full and the quick version take.
+    cells changes. `duration` says in words how long the full and the quick version take. A study of several
+    `parts` has the cells and the summaries of all, one after the other; any other one writes `cells` and
+    `summarise` itself.
     """
 
     name: ClassVar[str]
@@ -108,6 +120,7 @@ class Study(Specification):
     method: ClassVar[tuple[str, ...]]
     duration: ClassVar[str]
     protocol: ClassVar[int] = 1
+    parts: ClassVar[tuple[Part, ...]] = ()
 
     seed: int = Field(0, ge=0, lt=2**31)
 
@@ -116,10 +129,14 @@ class Study(Specification):
     def quick(cls, seed: int = 0) -> Self:
         """Return the settings of the quick version: under a minute, all parts, fewer cases."""
 
-    @abstractmethod
     def cells(self) -> Sequence[Cell]:
         """Return the pieces of work, in the order in which they are done. Cheap: nothing is computed."""
+        return tuple(cell for part in self.parts for cell in part.cells(self))
 
-    @abstractmethod
     def summarise(self, results: Results) -> Summary:
         """Return verdicts, tables and charts from the results of all cells. Draws nothing at random."""
+        summaries = [part.summarise(self, results) for part in self.parts]
+        return Summary(
+            tuple(verdict for one in summaries for verdict in one.verdicts),
+            tuple(section for one in summaries for section in one.sections),
+        )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self, final
 
 from pydantic import Field
 
-from heatproof.studies._study import Cell, Results, Study, Summary
+from heatproof.studies._study import Part, Study
 from heatproof.studies.axioms import catalogue, controls, solved, trained
 from heatproof.theory.axioms import Effort
 
 __all__ = ["Axioms"]
 
-_PARTS = (solved, controls, catalogue, trained)
 _Positive = Annotated[float, Field(gt=0)]
 
 
@@ -48,6 +46,7 @@ class Axioms(Study):
         ),
     )
     duration: ClassVar[str] = "full: within 5 minutes on 2 cores; --quick: under a minute"
+    parts: ClassVar[tuple[Part, ...]] = (solved, controls, catalogue, trained)
 
     points: int = Field(6, ge=2)
     functions: int = Field(12, ge=3)
@@ -96,13 +95,3 @@ class Axioms(Study):
     def effort(self) -> Effort:
         """How hard each search tries."""
         return Effort(self.starts, self.ascents)
-
-    def cells(self) -> Sequence[Cell]:
-        """Return the cells of all parts."""
-        return tuple(cell for part in _PARTS for cell in part.cells(self))
-
-    def summarise(self, results: Results) -> Summary:
-        """Return the summaries of all parts, one after the other."""
-        parts = [part.summarise(self, results) for part in _PARTS]
-        verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
-        return Summary(verdicts, tuple(section for part in parts for section in part.sections))

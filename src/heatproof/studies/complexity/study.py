@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self, final
 
 from pydantic import Field
 
-from heatproof.studies._study import Cell, Results, Study, Summary
+from heatproof.studies._study import Part, Study
 from heatproof.studies.complexity import base, counter_example, flows, heads, labels
 
 __all__ = ["Complexity"]
 
-_PARTS = (base, flows, counter_example, heads, labels)
 _Positive = Annotated[float, Field(gt=0)]
 _Count = Annotated[int, Field(ge=2, le=1000)]
 
@@ -46,6 +44,7 @@ class Complexity(Study):
         ),
     )
     duration: ClassVar[str] = "full: within 5 minutes on 2 cores; --quick: under half a minute"
+    parts: ClassVar[tuple[Part, ...]] = (base, flows, counter_example, heads, labels)
 
     counts: tuple[_Count, ...] = (50, 200, 800)
     weight_bound: float = Field(1.0, gt=0)
@@ -77,13 +76,3 @@ class Complexity(Study):
             label_draws=4,
             budget=80,
         )
-
-    def cells(self) -> Sequence[Cell]:
-        """Return the cells of all parts."""
-        return tuple(cell for part in _PARTS for cell in part.cells(self))
-
-    def summarise(self, results: Results) -> Summary:
-        """Return the summaries of all parts, one after the other."""
-        parts = [part.summarise(self, results) for part in _PARTS]
-        verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
-        return Summary(verdicts, tuple(section for part in parts for section in part.sections))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self, final
 
 from pydantic import Field, model_validator
 
 from heatproof._check import message
 from heatproof.errors import InputError
-from heatproof.studies._study import Cell, Results, Study, Summary
+from heatproof.studies._study import Part, Study
 from heatproof.studies.diffusivity import halving, trained, wrong_forms
 
 __all__ = ["Diffusivity"]
 
-_PARTS = (trained, wrong_forms, halving)
 _Kept = Annotated[float, Field(ge=0.6, lt=1)]
 _Blocks = Annotated[int, Field(ge=1, le=1000)]
 
@@ -49,6 +47,7 @@ class Diffusivity(Study):
         ),
     )
     duration: ClassVar[str] = "full: within 4 minutes on 2 cores; --quick: under half a minute"
+    parts: ClassVar[tuple[Part, ...]] = (trained, wrong_forms, halving)
 
     inputs: int = Field(100, ge=4, le=300)
     draws: int = Field(160, ge=8)
@@ -93,13 +92,3 @@ class Diffusivity(Study):
             path_inputs=12,
             path_draws=32,
         )
-
-    def cells(self) -> Sequence[Cell]:
-        """Return the cells of all parts."""
-        return tuple(cell for part in _PARTS for cell in part.cells(self))
-
-    def summarise(self, results: Results) -> Summary:
-        """Return the summaries of all parts, one after the other."""
-        parts = [part.summarise(self, results) for part in _PARTS]
-        verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
-        return Summary(verdicts, tuple(section for part in parts for section in part.sections))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Self, final
 
 from pydantic import Field
 
-from heatproof.studies._study import Cell, Results, Study, Summary
+from heatproof.studies._study import Part, Study
 from heatproof.studies.radius import controls, drift, half_spaces, regions, trained
 
 __all__ = ["Radius"]
 
-_PARTS = (half_spaces, regions, drift, controls, trained)
 _Positive = Annotated[float, Field(gt=0)]
 
 
@@ -43,6 +41,7 @@ class Radius(Study):
         ),
     )
     duration: ClassVar[str] = "full: within 15 minutes on 2 cores; --quick: under a minute"
+    parts: ClassVar[tuple[Part, ...]] = (half_spaces, regions, drift, controls, trained)
 
     sigmas: tuple[_Positive, ...] = (0.1, 0.25, 1.0)
     dimensions: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 64, 3072)
@@ -99,13 +98,3 @@ class Radius(Study):
     def repeats(self, dimension: int) -> int:
         """Return how many certificates there are for each σ and distance."""
         return max(1, self.certificates // 10) if dimension > 1000 else self.certificates
-
-    def cells(self) -> Sequence[Cell]:
-        """Return the cells of all parts."""
-        return tuple(cell for part in _PARTS for cell in part.cells(self))
-
-    def summarise(self, results: Results) -> Summary:
-        """Return the summaries of all parts, one after the other."""
-        parts = [part.summarise(self, results) for part in _PARTS]
-        verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
-        return Summary(verdicts, tuple(section for part in parts for section in part.sections))
