@@ -1,10 +1,11 @@
 """Every solver on problems with a known solution: error, observed order, seconds; py-pde beside the grid.
 
-    python benchmarks/solvers.py [--json] [--quick] [--problem NAME …]
+    python benchmarks/solvers.py [--json] [--quick] [--refine K] [--problem NAME …]
 
-One thread. `error` is the mean |found − exact| over 40 points at the end, with the solver's default settings;
-`order` is log₂ of the ratio of errors from these settings to half the step (deterministic solvers, smooth
-data); `standard error` the mean of what the solver says of itself. `seconds` is the best of `--repeat`.
+One thread. `error` is the mean |found − exact| over 40 points at the end, with the solver's default settings,
+or K times finer ones; `order` is log₂ of the ratio of errors from these settings to half the step
+(deterministic solvers, smooth data); `standard error` the mean of what the solver says of itself; `seconds`
+the best of `--repeat`.
 py-pde (extra `benchmark`) solves the periodic problems on the same cells with the largest stable explicit
 step, by its own default backend; its first call, which compiles, is told apart.
 """
@@ -37,11 +38,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="four problems, no learned solver")
     parser.add_argument("--problem", action="append", choices=names(), help="only this one; may be repeated")
     parser.add_argument("--repeat", type=int, default=3, help="times each solution is timed (best is told)")
+    parser.add_argument("--refine", type=int, default=1, help="settings K times finer than the defaults")
     options = parser.parse_args()
     torch.set_num_threads(1)
     chosen = options.problem or (QUICK if options.quick else names())
     left_out = {"learned"} if options.quick else set()
-    rows = [row for name in chosen for row in rows_of(name, max(1, options.repeat), left_out)]
+    repeat, finer = max(1, options.repeat), max(1, options.refine)
+    rows = [row for name in chosen for row in rows_of(name, repeat, left_out, finer)]
     if options.json:
         print(json.dumps({"environment": environment(), "rows": rows}, allow_nan=False))
         return
@@ -50,12 +53,12 @@ def main() -> None:
         print(f"| {' | '.join(_cell(row.get(column)) for column in COLUMNS)} |")
 
 
-def rows_of(name: str, repeat: int, left_out: set[str]) -> Iterator[dict[str, Any]]:
+def rows_of(name: str, repeat: int, left_out: set[str], finer: int = 1) -> Iterator[dict[str, Any]]:
     """Yield one row a solver that takes the problem, and one of py-pde where it is asked to."""
     case = find_problem(name)
     x = case.points(40, torch.Generator().manual_seed(0))
     for label, kind in SOLVERS.items():
-        solver = kind.from_mapping({})
+        solver = kind.from_mapping({}).refined(finer)
         if label not in left_out and not solver.refusal(case.problem):
             yield {"problem": name, "solver": label, **_row(solver, case, x, repeat)}
     if name in EXPRESSIONS:

@@ -5,11 +5,9 @@ The calls run in a process of their own, as annotations are checked in this one 
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from cases.raw_calls import outcomes
 
 CALLS = {
     "norm": "hp.certify(net, x, noise_std=.25, norm=2, radii=[.1])",
@@ -42,35 +40,20 @@ CALLS = {
 """Part of the line, and the call that must end in it."""
 
 _START = """
-import json, sys, torch, heatproof as hp
+import torch, heatproof as hp
 from torch import nn
 from heatproof.lipschitz import lipschitz_bound as bound
 net, x, chain = nn.Linear(2, 3).eval(), torch.randn(4, 2), hp.networks.DiffusionChain
 def split(**more): hp.certify_splitting(net, torch.zeros(1, 2), half_width=.5, grid_step=.1, **more)
 def interior(head): hp.networks.InteriorClassifier(chain([nn.Linear(2, 2)], [1.], head), (2,))
 def certify(model): hp.certify(model, x, noise_std=.25, pilot=False, estimation_samples=50)
-told = {}
-for call in json.loads(sys.stdin.read()):
-    try:
-        eval(call)
-        told[call] = "accepted"
-    except hp.errors.HeatproofError as error:
-        told[call] = str(error)
-    except Exception as error:
-        told[call] = f"a raw {type(error).__name__}: {error}"
-print(json.dumps(told))
 """
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, str]:
     """Return what each call ended in; a call that hangs is a failure of all."""
-    given = json.dumps(list(CALLS.values()))
-    done = subprocess.run(
-        [sys.executable, "-c", _START], input=given, capture_output=True, text=True, check=True, timeout=100
-    )
-    lines: dict[str, str] = json.loads(done.stdout)
-    return lines
+    return outcomes(_START, CALLS.values())
 
 
 @pytest.mark.parametrize(("words", "call"), CALLS.items())

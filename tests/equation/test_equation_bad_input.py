@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from cases.raw_calls import outcomes
 
 CALLS = {
     "blocks: got a NoneType;": "equation.NetworkVelocity(None)",
@@ -26,32 +24,17 @@ ACCEPTED = [
 ]
 
 _START = """
-import json, sys, torch, heatproof
+import torch, heatproof
 from torch import nn
 equation, estimate = heatproof.equation, heatproof.equation.estimate
 tanh, x = nn.Tanh(), torch.randn(4, 2)
-told = {}
-for call in json.loads(sys.stdin.read()):
-    try:
-        eval(call)
-        told[call] = "accepted"
-    except heatproof.errors.HeatproofError as error:
-        told[call] = str(error)
-    except Exception as error:
-        told[call] = f"a raw {type(error).__name__}: {error}"
-print(json.dumps(told))
 """
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, str]:
     """Return what each call ended in."""
-    given = json.dumps([*CALLS.values(), *ACCEPTED])
-    done = subprocess.run(
-        [sys.executable, "-c", _START], input=given, capture_output=True, text=True, check=True, timeout=100
-    )
-    lines: dict[str, str] = json.loads(done.stdout)
-    return lines
+    return outcomes(_START, [*CALLS.values(), *ACCEPTED])
 
 
 @pytest.mark.parametrize(("words", "call"), CALLS.items())
