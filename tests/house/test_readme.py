@@ -64,7 +64,7 @@ def test_the_configuration_is_valid() -> None:
     (document,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     config = RunConfig.from_mapping(yaml.safe_load(document))
     assert config.data.name == "my_arrays.npz"
-    assert config.objective.smoothing == 0.25
+    assert config.objective.smoothing_noise == Gaussian(noise_std=0.25)
 
 
 @pytest.mark.parametrize("command", ["make demo", "make test", "heatproof train", "heatproof certify"])

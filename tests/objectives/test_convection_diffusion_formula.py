@@ -158,7 +158,7 @@ def test_noise_std_and_diffusivity_are_one_number(given: dict[str, Any]) -> None
         totals = [float(one(model, x, y, seeded()).total) for one in (by_std, by_diffusivity, mixed_up)]
     assert totals[0] == pytest.approx(totals[1], rel=1e-12)
     assert abs(totals[0] - totals[2]) > 1e-6
-    assert by_diffusivity.smoothing == pytest.approx(0.5)
+    assert by_diffusivity.equation_noise_std == pytest.approx(0.5)
     assert by_std.sigma_squared == pytest.approx(0.125)
 
 

@@ -16,6 +16,7 @@ from heatproof._specification import Specification
 from heatproof.equation.laplacian import Axes, Coordinates, Directions
 from heatproof.errors import InputError, StabilityWarning, UnknownNameError
 from heatproof.networks import MLP
+from heatproof.noise import Gaussian
 from heatproof.objectives import (
     ConvectionDiffusion,
     GaussianAugmentation,
@@ -186,10 +187,9 @@ def test_others_check_nothing(objective: Objective) -> None:
 
 
 def test_smoothing_of_each() -> None:
-    assert Natural().smoothing is None
-    assert GaussianAugmentation(noise_std=0.25).smoothing == 0.25
-    assert ConvectionDiffusion(noise_std=0.25).smoothing == 0.25
-    assert ConvectionDiffusion(diffusivity=0.03125).smoothing == pytest.approx(0.25)
+    assert Natural().smoothing_noise is None
+    assert GaussianAugmentation(noise_std=0.25).smoothing_noise == Gaussian(noise_std=0.25)
+    assert ConvectionDiffusion(noise_std=0.25).smoothing_noise == Gaussian(noise_std=0.25)
     assert ConvectionDiffusion(diffusivity=0.03125).equation_noise_std == pytest.approx(0.25)
     assert GaussianAugmentation(noise_std=0.25).equation_noise_std is None
     assert Natural().equation_noise_std is None

@@ -133,7 +133,7 @@ def test_every_preset_is_valid_and_builds(name: str) -> None:
     config.objective.check(model, torch.Size(event).numel())
     with torch.no_grad():
         assert model.eval()(torch.zeros(2, *event)).shape == (2, classes)
-    assert config.certify.noise_std is not None or config.objective.smoothing is not None
+    assert config.certify.noise_std is not None or config.objective.smoothing_noise is not None
 
 
 def test_every_preset_is_described() -> None:

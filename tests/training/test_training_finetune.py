@@ -220,7 +220,7 @@ class Wrong(nn.Module):
         (
             {"objective": GaussianAugmentation(noise_std=0.25)},
             InputError,
-            r"^objective: got one for noise_std 0\.25; allowed: an objective for noise_std 0\.3",
+            r"^objective: got one for Gaussian noise \(noise_std 0\.25\); allowed: an objective for",
         ),
         ({"objective": ConvectionDiffusion(noise_std=0.3)}, HeatproofError, r"time"),
     ],

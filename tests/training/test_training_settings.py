@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from heatproof.equation import Directions
 from heatproof.errors import DependencyError, InputError, UnknownNameError
 from heatproof.objectives import ConvectionDiffusion, GaussianAugmentation, Natural, Objective
-from heatproof.training import TrainingSettings, epochs_within, learning_rate
+from heatproof.training import TrainingSettings, learning_rate, steps_within
 from heatproof.training._augment import augmenter
 
 
@@ -81,9 +81,10 @@ class TestBudgets:
     @pytest.mark.parametrize(("objective", "cost", "epochs"), BUDGETS, ids=str)
     def test_thirty_evaluations(self, objective: Objective, cost: int, epochs: int) -> None:
         assert objective.evaluations(14) == cost
-        assert epochs_within(TrainingSettings(budget=30), objective, 14) == epochs
-        assert epochs_within(TrainingSettings(budget=cost), objective, 14) == 1
-        assert epochs_within(TrainingSettings(epochs=9), objective, 14) == 9
+        assert steps_within(TrainingSettings(budget=30), objective, 14, 100) == round(30 * 100 / cost)
+        assert steps_within(TrainingSettings(budget=30), objective, 14, 100) // 100 == epochs
+        assert steps_within(TrainingSettings(budget=cost), objective, 14, 7) == 7
+        assert steps_within(TrainingSettings(epochs=9), objective, 14, 7) == 63
 
     def test_one_length_only(self) -> None:
         assert (TrainingSettings().epochs, TrainingSettings().budget) == (30, None)
@@ -98,12 +99,14 @@ class TestBudgets:
         ):
             TrainingSettings(**given)
 
-    @pytest.mark.parametrize(("objective", "cost"), [row[:2] for row in BUDGETS if row[1] > 1], ids=str)
+    @pytest.mark.parametrize(("objective", "cost"), [row[:2] for row in BUDGETS if row[1] > 2], ids=str)
     def test_too_small(self, objective: Objective, cost: int) -> None:
         with pytest.raises(InputError) as caught:
-            epochs_within(TrainingSettings(budget=cost - 1), objective, 14)
+            steps_within(TrainingSettings(budget=1), objective, 14, 1)
         assert caught.value.name == "budget"
-        assert f"got {cost - 1}; allowed: at least {cost}" in str(caught.value)
+        assert f"got 1; allowed: what pays for a step. One epoch of this objective costs {cost}" in str(
+            caught.value
+        )
 
 
 BAD: list[tuple[str, Any]] = [

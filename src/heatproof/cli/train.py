@@ -63,7 +63,8 @@ def _tell(folder: RunFolder, path: Path, *, trust: bool) -> None:
     say(f"Trained {folder.config.name}: {', '.join(words) or 'done'}. Run folder: {path}")
     place = f"{shlex.quote(str(path))}{' --trust' if trust else ''}"
     config = folder.config
-    known = config.certify.noise_std is not None or config.objective.smoothing is not None
+    own = (config.certify.noise_std, config.certify.noise, config.objective.smoothing_noise)
+    known = any(one is not None for one in own)
     steps = ("attack", "certify" if known else "certify --noise-std 0.25", "report")
     say("Next: " + "; ".join(f"heatproof {step} {place}" for step in steps))
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from heatproof._check import check_labels, message
 from heatproof._specification import Specification
 from heatproof.errors import DataError, InputError, ModelError
+from heatproof.noise import Noise
 
-__all__ = ["Losses", "Objective", "check_batch", "cross_entropy", "logits_of"]
+__all__ = ["Losses", "Objective", "Passes", "check_batch", "cross_entropy", "logits_of"]
 
 
 @dataclass(frozen=True)
@@ -24,22 +25,48 @@ class Losses:
     parts: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Passes:
+    """What a step costs: passes through the network an input, forward and backward.
+
+    A backward pass counts whether its gradient is of the weights, of the input or of both. One of each is an
+    *evaluation*, what natural training does with an input in a step.
+    """
+
+    forward: float
+    backward: float
+
+    @property
+    def evaluations(self) -> float:
+        """Half of all passes."""
+        return (self.forward + self.backward) / 2
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
+
 class Objective(Specification):
     """A training loss: `objective(model, x, y, generator) -> Losses`.
 
-    Training at equal budget divides by `evaluations`. An objective is final: it has no children.
+    Training at equal budget divides by the evaluations of `passes`. An objective is final.
     """
 
+    name: str
+
     @abstractmethod
-    def evaluations(self, dimension: int) -> int:
-        """Return the cost: network evaluations (forward and backward) an input a step."""
+    def passes(self, dimension: int) -> Passes:
+        """Return the cost of a step: passes through the network an input."""
+
+    def evaluations(self, dimension: int) -> float:
+        """Return the cost as evaluations (one forward and one backward pass) an input a step."""
+        return self.passes(dimension).evaluations
 
     def check(self, model: nn.Module, dimension: int) -> None:
         """Raise or warn, once before training, if this objective cannot serve this model or input."""
 
     @property
-    def smoothing(self) -> float | None:
-        """The noise_std that the trained network is meant to be smoothed with, if any."""
+    def smoothing_noise(self) -> Noise | None:
+        """The noise that the trained network is meant to be smoothed with, if any."""
         return None
 
     @property

@@ -28,7 +28,8 @@ from heatproof._check import message
 from heatproof.equation import diffusivity_of, noise_std_of
 from heatproof.equation.laplacian import DifferenceLaplacian, Directions
 from heatproof.errors import InputError, StabilityWarning
-from heatproof.objectives._objective import Losses, Objective, check_batch, cross_entropy, logits_of
+from heatproof.noise import Gaussian
+from heatproof.objectives._objective import Losses, Objective, Passes, check_batch, cross_entropy, logits_of
 
 __all__ = ["ConvectionDiffusion"]
 
@@ -84,26 +85,27 @@ class ConvectionDiffusion(Objective):
         """The diffusivity σ², however it was given."""
         if self.diffusivity is not None:
             return self.diffusivity
-        return diffusivity_of(self.smoothing)
-
-    @property
-    def smoothing(self) -> float:
-        """The noise_std √(2σ²), the standard deviation of the heat flow over the diffusion stage."""
-        return self.noise_std if self.noise_std is not None else noise_std_of(self.diffusivity or 0.0)
+        return diffusivity_of(self.equation_noise_std)
 
     @property
     def equation_noise_std(self) -> float:
-        """The same: this objective trains the network at all times."""
-        return self.smoothing
+        """√(2σ²), the standard deviation of the heat flow over the diffusion stage: all times are trained."""
+        return self.noise_std if self.noise_std is not None else noise_std_of(self.diffusivity or 0.0)
+
+    @property
+    def smoothing_noise(self) -> Gaussian:
+        """The heat kernel of the diffusion stage."""
+        return Gaussian(noise_std=self.equation_noise_std)
 
     @property
     def steps(self) -> int:
         """1/τ, the number of time steps."""
         return round(1 / self.time_step)
 
-    def evaluations(self, dimension: int) -> int:
-        """Return (1/τ + 1) + 2·pairs/τ, the pairs twice if `unbiased` takes two sets of them."""
-        return (self.steps + 1) + 2 * self._sets * self.laplacian.pairs(dimension) * self.steps
+    def passes(self, dimension: int) -> Passes:
+        """Return (1/τ + 1) + 2·pairs/τ of each, the pairs twice if `unbiased` takes two sets of them."""
+        count = (self.steps + 1) + 2 * self._sets * self.laplacian.pairs(dimension) * self.steps
+        return Passes(count, count)
 
     @property
     def _sets(self) -> int:

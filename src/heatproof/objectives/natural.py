@@ -8,20 +8,20 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from heatproof.objectives._objective import Losses, Objective, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Objective, Passes, check_batch, cross_entropy, logits_of
 
 __all__ = ["Natural"]
 
 
 class Natural(Objective):
-    """L = CE(model(x), y). Cost: 1 evaluation."""
+    """L = CE(model(x), y). Cost: 1 forward, 1 backward pass."""
 
     name: Literal["natural"] = "natural"
 
-    def evaluations(self, dimension: int) -> int:
-        """Return 1."""
+    def passes(self, dimension: int) -> Passes:
+        """Return one of each."""
         del dimension
-        return 1
+        return Passes(1, 1)
 
     def __call__(
         self,

@@ -17,6 +17,7 @@ from heatproof.certification._store_rows import Certification
 from heatproof.certification._stored import certify_stored, open_certification
 from heatproof.data import DataSet
 from heatproof.errors import InputError
+from heatproof.noise import Gaussian
 from heatproof.runs.config import CertifySettings
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.live import Live
@@ -79,7 +80,7 @@ def certify_run(
 
 
 def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) -> CertifySettings:
-    """Return the settings with the noise_std of training where none is given; cheap, before any data.
+    """Return the settings with the noise of training where none is given; cheap, before any data.
 
     A network trained on the equation carries it itself, and then means the equation. Errors: `InputError` if
     training knew no noise_std, or the network has no time and the equation is asked for.
@@ -88,16 +89,18 @@ def certifiable(settings: CertifySettings, folder: RunFolder, model: nn.Module) 
     if settings.classifier == "equation" and not timed:
         got, advice = "'equation' for a network without time", "Use --classifier network."
         raise InputError(message("classifier", got, "'network'", advice), name="classifier")
-    if settings.noise is not None:
+    if settings.noise is not None or settings.noise_std is not None:
         return settings
-    own = folder.config.objective.smoothing
-    if settings.noise_std is None and own is None:
+    own = folder.config.objective.smoothing_noise
+    if own is None:
         got = f"nothing, and the objective {folder.config.objective.name} knows none"
         advice = "Pass --noise-std, for example --noise-std 0.25."
         raise InputError(message("noise_std", got, "a number > 0", advice), name="noise_std")
-    if settings.noise_std is None and (not timed or getattr(model, "noise_std", None) is None):
-        return settings.model_copy(update={"noise_std": own})
-    return settings
+    if timed and getattr(model, "noise_std", None) is not None:
+        return settings
+    if isinstance(own, Gaussian):
+        return settings.model_copy(update={"noise_std": own.noise_std})
+    return settings.model_copy(update={"noise": own})
 
 
 def main_certification(

@@ -1,6 +1,6 @@
 """Training: one visible loop, exact resume, and a diagnosis when it breaks."""
 
-from heatproof.training._settings import TrainingSettings, epochs_within, learning_rate
+from heatproof.training._settings import TrainingSettings, learning_rate, steps_within
 from heatproof.training.fine_tuning import FinetuningResult, finetune
 from heatproof.training.loop import EpochRecord, TrainingResult, train
 
@@ -9,8 +9,8 @@ __all__ = [
     "FinetuningResult",
     "TrainingResult",
     "TrainingSettings",
-    "epochs_within",
     "finetune",
     "learning_rate",
+    "steps_within",
     "train",
 ]

@@ -19,7 +19,7 @@ from heatproof.errors import InputError
 from heatproof.objectives import Objective
 from heatproof.training._augment import augmenter
 from heatproof.training._fit import check_model
-from heatproof.training._settings import TrainingSettings, epochs_within
+from heatproof.training._settings import TrainingSettings, steps_within
 
 __all__ = ["Session", "epoch_seed", "prepare"]
 
@@ -38,7 +38,7 @@ class Session:
     settings: TrainingSettings
     data: DataSet
     seed: int
-    epochs: int
+    total_steps: int
     progress: Progress
     augment: Callable[[Tensor], Tensor]
 
@@ -51,6 +51,15 @@ class Session:
     def steps(self) -> int:
         """Optimiser steps an epoch; the incomplete last batch is left out."""
         return len(self.data.train.y) // self.batch_size
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all; the last may be a part of one."""
+        return -(-self.total_steps // self.steps)
+
+    def steps_of(self, epoch: int) -> int:
+        """Return the steps of one epoch, counted from 0."""
+        return min(self.steps, self.total_steps - epoch * self.steps)
 
     @property
     def plain_model(self) -> nn.Module:
@@ -91,7 +100,8 @@ def prepare(
     Within `own_accelerate` and `lent_model`, which give back what accelerate takes.
     """
     objective.check(model, data.dimension)
-    epochs = epochs_within(settings, objective, data.dimension)
+    rows = len(data.train.y)
+    steps = steps_within(settings, objective, data.dimension, rows // min(settings.batch_size, rows))
     augment = augmenter(settings.augmentation, data.event_shape)
     accelerator = Accelerator(
         cpu=settings.device == "cpu", mixed_precision="bf16" if settings.precision == "bfloat16" else "no"
@@ -107,7 +117,7 @@ def prepare(
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     check_model(model, data, accelerator.device)
-    return Session(accelerator, model, optimizer, objective, settings, data, seed, epochs, progress, augment)
+    return Session(accelerator, model, optimizer, objective, settings, data, seed, steps, progress, augment)
 
 
 def _content(values: Tensor) -> str:

@@ -12,7 +12,7 @@ from heatproof._specification import Specification
 from heatproof.errors import InputError
 from heatproof.objectives import Objective
 
-__all__ = ["TrainingSettings", "epochs_within", "learning_rate"]
+__all__ = ["TrainingSettings", "learning_rate", "steps_within"]
 
 _EPOCHS = 30
 
@@ -21,8 +21,9 @@ class TrainingSettings(Specification):
     """SGD with momentum, weight decay and a learning-rate schedule.
 
     The length is one of two: `epochs` counts passes over the training split (30 if neither is given);
-    `budget` compares at equal cost: the number of network evaluations (forward and backward) an input,
-    which an objective that takes c of them a step spends in budget/c epochs. `schedule` scales
+    `budget` compares at equal cost: the number of network evaluations (one forward and one backward pass) an
+    input, which an objective that takes c of them a step spends in budget/c epochs, to the nearest step; so
+    the last epoch may be a part of one. `schedule` scales
     learning_rate by ½(1 + cos πp) (cosine), by `decay` at each of the shares `milestones` of the training
     (step), or not (constant), after a linear warm-up over the share `warmup`; p is the share that is done.
     """
@@ -61,15 +62,19 @@ class TrainingSettings(Specification):
         return self
 
 
-def epochs_within(settings: TrainingSettings, objective: Objective, dimension: int) -> int:
-    """Return the number of epochs. Errors: `InputError` if the budget does not pay for one."""
+def steps_within(settings: TrainingSettings, objective: Objective, dimension: int, epoch_steps: int) -> int:
+    """Return the number of optimiser steps, at `epoch_steps` an epoch.
+
+    Errors: `InputError` if the budget does not pay for one step.
+    """
     if settings.budget is None:
-        return settings.epochs or _EPOCHS
+        return (settings.epochs or _EPOCHS) * epoch_steps
     cost = objective.evaluations(dimension)
-    if settings.budget < cost:
-        advice = f"One epoch of this objective costs {cost} evaluations an input."
-        raise InputError(message("budget", settings.budget, f"at least {cost}", advice), name="budget")
-    return settings.budget // cost
+    steps = round(settings.budget * epoch_steps / cost)
+    if steps < 1:
+        advice = f"One epoch of this objective costs {cost:g} evaluations an input."
+        raise InputError(message("budget", settings.budget, "what pays for a step", advice), name="budget")
+    return steps
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:

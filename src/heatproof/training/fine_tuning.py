@@ -13,6 +13,7 @@ from heatproof._check import check_number, check_whole, message
 from heatproof._types import Progress, no_progress
 from heatproof.data import DataSet, Split
 from heatproof.errors import InputError
+from heatproof.noise import Gaussian
 from heatproof.objectives import GaussianAugmentation, Objective
 from heatproof.training._fit import check_kinds, check_model
 from heatproof.training._session import epoch_seed
@@ -130,8 +131,9 @@ def _settings(epochs: int | None, settings: TrainingSettings | None) -> Training
 
 
 def _check_noise(objective: Objective, noise_std: float) -> None:
-    if objective.smoothing not in {None, noise_std}:
-        got = f"one for noise_std {objective.smoothing:g}"
+    noise = objective.smoothing_noise
+    if noise is not None and noise != Gaussian(noise_std=noise_std):
+        got = f"one for {noise.describe()}"
         allowed = f"an objective for noise_std {noise_std:g}, or one without noise"
         advice = "Give both the same; to mix them, use heatproof.train."
         raise InputError(message("objective", got, allowed, advice), name="objective")

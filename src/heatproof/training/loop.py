@@ -141,7 +141,7 @@ def _epoch(session: Session, epoch: int) -> EpochRecord:
     generator = torch.Generator().manual_seed(epoch_seed(session.seed, epoch, "objective"))
     session.model.train()
     sums: dict[str, float] = {}
-    rate, total = 0.0, session.epochs * session.steps
+    rate, total, steps = 0.0, session.total_steps, session.steps_of(epoch)
     for step, (x, y) in enumerate(_batches(session, epoch)):
         done = epoch * session.steps + step
         rate = learning_rate(session.settings, done, total)
@@ -153,8 +153,8 @@ def _epoch(session: Session, epoch: int) -> EpochRecord:
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
         session.progress(done + 1, total, f"epoch {epoch + 1}/{session.epochs}")
     if not all(bool(torch.isfinite(weight).all()) for weight in session.model.parameters()):
-        raise _diverged(session, epoch, session.steps - 1)  # by the last step, whose weights no loss has seen
-    means = {name: value / session.steps for name, value in sums.items()}
+        raise _diverged(session, epoch, steps - 1)  # by the last step, whose weights no loss has seen
+    means = {name: value / steps for name, value in sums.items()}
     accuracies = {
         "train_accuracy": _accuracy(session, session.data.train),
         "validation_accuracy": _accuracy(session, session.data.validation),
@@ -174,7 +174,7 @@ def _batches(session: Session, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     split, size = session.data.train, session.batch_size
     generator = torch.Generator().manual_seed(epoch_seed(session.seed, epoch, "order"))
     order = torch.randperm(len(split.y), generator=generator)
-    for rows in order[: session.steps * size].split(size):
+    for rows in order[: session.steps_of(epoch) * size].split(size):
         device = session.accelerator.device
         yield session.augment(split.x[rows].to(device)), split.y[rows].to(device)
 

@@ -1,0 +1,65 @@
+"""What objectives with noise share: which noise, how it is drawn, cross-entropy at noisy copies."""
+
+from __future__ import annotations
+
+from abc import ABC
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+import torch
+from jaxtyping import Float
+from pydantic import BeforeValidator, Field, model_validator
+from torch import Tensor, nn
+
+from heatproof._check import message
+from heatproof.errors import InputError
+from heatproof.noise import AnyNoise, Gaussian, Noise
+from heatproof.noise.additive import check_additive, draw
+from heatproof.objectives._objective import Objective, logits_of
+
+__all__ = ["NoisyObjective", "copies_logits"]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class NoisyObjective(Objective, ABC):
+    """An objective that sees inputs under a noise, the one that the network is then smoothed with.
+
+    Fields: `noise_std`, s of Gaussian noise N(0, s²I), or `noise`, any noise that is added to the input
+    (uniform and Laplace noise train for ℓ1); exactly one of the two. Noise is added in float32, without the
+    lattice: good for training, never for a certificate. Errors: `InputError`.
+    """
+
+    noise_std: float | None = Field(None, ge=1e-9, le=1e9)
+    noise: Annotated[AnyNoise, BeforeValidator(_named)] | None = None
+
+    @model_validator(mode="after")
+    def _check_noise(self) -> Self:
+        if (self.noise_std is None) == (self.noise is None):
+            got = "neither" if self.noise is None else "both"
+            raise InputError(message("noise_std or noise", got, "exactly one of the two"), name="noise_std")
+        if self.noise is not None:
+            check_additive(self.noise)
+        return self
+
+    @cached_property
+    def smoothing_noise(self) -> Noise:
+        """The noise of training."""
+        return self.noise if self.noise is not None else Gaussian(noise_std=self.noise_std or 0.0)
+
+    def noisy(
+        self, x: Float[Tensor, "batch *event"], copies: int, generator: torch.Generator
+    ) -> Float[Tensor, "copies batch *event"]:
+        """Return x + noise, `copies` times with independent draws."""
+        return x + draw(self.smoothing_noise, x, copies, generator)
+
+
+def copies_logits(
+    model: nn.Module, points: Float[Tensor, "copies batch *event"]
+) -> Float[Tensor, "copies batch classes"]:
+    """Return the logits at every copy, in one forward pass."""
+    copies, rows = points.shape[:2]
+    logits: Tensor = logits_of(model(points.flatten(0, 1)), copies * rows)
+    return logits.unflatten(0, (copies, rows))

@@ -1,0 +1,106 @@
+"""Objectives added up: L = Σ_i w_i·L_i."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from typing import Annotated, Any, Literal, Self, final
+
+import torch
+from jaxtyping import Float, Int64
+from pydantic import BeforeValidator, Field, model_validator
+from torch import Tensor, nn
+
+from heatproof._check import message
+from heatproof._specification import Specification
+from heatproof.errors import InputError
+from heatproof.noise import Noise
+from heatproof.objectives._objective import Losses, Objective, Passes
+from heatproof.objectives._single import SingleObjective
+
+__all__ = ["Term", "WeightedSum"]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+@final
+class Term(Specification):
+    """One term of a sum: a weight w ≥ 0 and an objective."""
+
+    weight: float = Field(1.0, ge=0, le=1e9)
+    objective: Annotated[SingleObjective, BeforeValidator(_named)]
+
+
+@final
+class WeightedSum(Objective):
+    """L = Σ_i w_i·L_i over `terms`, each an objective with its weight; all see the same batch.
+
+    Terms that smooth must agree on the noise, as the network is smoothed with one. Each term evaluates the
+    network for itself: nothing is shared, and the cost is the sum of all. The parts of the losses are named
+    `objective.part`, with a number where an objective occurs twice. Errors: `InputError` for terms that name
+    different noises, and those of the terms.
+    """
+
+    name: Literal["weighted_sum"] = "weighted_sum"
+    terms: tuple[Term, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_noises(self) -> Self:
+        noises = {one.describe(): one for one in self._noises()}
+        if len(noises) > 1:
+            got = " and ".join(sorted(noises))
+            advice = "The network is smoothed with one noise: give the terms the same."
+            raise InputError(message("terms", got, "the same noise in all of them", advice), name="terms")
+        return self
+
+    def _noises(self) -> list[Noise]:
+        found = [term.objective.smoothing_noise for term in self.terms]
+        return [noise for noise in found if noise is not None]
+
+    def passes(self, dimension: int) -> Passes:
+        """Return the sum over all terms."""
+        return reduce(add, (term.objective.passes(dimension) for term in self.terms))
+
+    def check(self, model: nn.Module, dimension: int) -> None:
+        """Ask every term."""
+        for term in self.terms:
+            term.objective.check(model, dimension)
+
+    @property
+    def smoothing_noise(self) -> Noise | None:
+        """The noise of those terms that have one."""
+        return next(iter(self._noises()), None)
+
+    @property
+    def equation_noise_std(self) -> float | None:
+        """That of the first term that trains the network at all times, if any does."""
+        stds = (term.objective.equation_noise_std for term in self.terms)
+        return next((one for one in stds if one is not None), None)
+
+    def likely_knob(self, dimension: int) -> str:
+        """Return what the first term that knows says."""
+        return next(filter(None, (term.objective.likely_knob(dimension) for term in self.terms)), "")
+
+    def __call__(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "batch *event"],
+        y: Int64[Tensor, " batch"],
+        generator: torch.Generator,
+    ) -> Losses:
+        """Return the weighted sum, and the parts of every term before weighting."""
+        total, parts = torch.zeros((), device=x.device), {}
+        for name, term in zip(self._names(), self.terms, strict=True):
+            losses = term.objective(model, x, y, generator)
+            total = total + term.weight * losses.total
+            parts |= {f"{name}.{part}": value for part, value in losses.parts.items()}
+        return Losses(total, parts)
+
+    def _names(self) -> list[str]:
+        names = [term.objective.name for term in self.terms]
+        return [
+            name if names.count(name) == 1 else f"{name}{names[: place + 1].count(name)}"
+            for place, name in enumerate(names)
+        ]
