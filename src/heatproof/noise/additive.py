@@ -28,7 +28,8 @@ def draw(
     rows = check_whole("copies", copies) * len(x)
     values = torch.empty(rows, *x.shape[1:], dtype=torch.float32, device=generator.device)
     noise.fill(values, generator)
-    return values.mul_(noise.scale).to(x).unflatten(0, (copies, len(x)))
+    drawn: Tensor = values.mul_(noise.scale).to(x).unflatten(0, (copies, len(x)))
+    return drawn
 
 
 def check_additive(noise: Noise) -> None:

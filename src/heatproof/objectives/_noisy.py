@@ -61,5 +61,6 @@ def copies_logits(
 ) -> Float[Tensor, "copies batch classes"]:
     """Return the logits at every copy, in one forward pass."""
     copies, rows = points.shape[:2]
-    logits: Tensor = logits_of(model(points.flatten(0, 1)), copies * rows)
-    return logits.unflatten(0, (copies, rows))
+    flat = logits_of(model(points.flatten(0, 1)), copies * rows)
+    logits: Tensor = flat.unflatten(0, (copies, rows))
+    return logits

@@ -91,7 +91,8 @@ class WeightedSum(Objective):
         generator: torch.Generator,
     ) -> Losses:
         """Return the weighted sum, and the parts of every term before weighting."""
-        total, parts = torch.zeros((), device=x.device), {}
+        total = torch.zeros((), device=x.device)
+        parts: dict[str, Tensor] = {}
         for name, term in zip(self._names(), self.terms, strict=True):
             losses = term.objective(model, x, y, generator)
             total = total + term.weight * losses.total

@@ -43,7 +43,7 @@ class Training:
     def budget(self, study: Complexity, dimension: int) -> int:
         """Return the evaluations an input that this training may spend."""
         each = self.objective(study).evaluations(dimension) if self.as_many_epochs else 1
-        return study.budget * each
+        return round(study.budget * each)
 
 
 TRAININGS = (
