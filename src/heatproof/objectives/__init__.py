@@ -7,19 +7,35 @@ from pydantic import Field
 
 from heatproof.objectives._objective import Losses, Objective, Passes
 from heatproof.objectives._single import SingleObjective
+from heatproof.objectives.adversarial import Adversarial
+from heatproof.objectives.consistency import Consistency
 from heatproof.objectives.convection_diffusion import ConvectionDiffusion
 from heatproof.objectives.gaussian_augmentation import GaussianAugmentation
+from heatproof.objectives.input_gradient_penalty import InputGradientPenalty
+from heatproof.objectives.macer import MACER
 from heatproof.objectives.natural import Natural
+from heatproof.objectives.smoothadv import SmoothAdv
+from heatproof.objectives.smoothmix import SmoothMix
+from heatproof.objectives.stability import Stability
+from heatproof.objectives.trades import TRADES
 from heatproof.objectives.weighted_sum import Term, WeightedSum
 
 __all__ = [
+    "MACER",
+    "TRADES",
+    "Adversarial",
+    "Consistency",
     "ConvectionDiffusion",
     "GaussianAugmentation",
+    "InputGradientPenalty",
     "Losses",
     "Natural",
     "Objective",
     "ObjectiveSettings",
     "Passes",
+    "SmoothAdv",
+    "SmoothMix",
+    "Stability",
     "Term",
     "WeightedSum",
     "describe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from functools import cached_property
 from typing import Annotated, Any, Self
@@ -17,18 +18,18 @@ from heatproof.noise import AnyNoise, Gaussian, Noise
 from heatproof.noise.additive import check_additive, draw
 from heatproof.objectives._objective import Objective, logits_of
 
-__all__ = ["NoisyObjective", "copies_logits"]
+__all__ = ["MaybeNoisyObjective", "NoisyObjective", "copies_logits", "log_mean"]
 
 
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class NoisyObjective(Objective, ABC):
-    """An objective that sees inputs under a noise, the one that the network is then smoothed with.
+class MaybeNoisyObjective(Objective, ABC):
+    """An objective that sees inputs as they are, or under a noise if one is given.
 
     Fields: `noise_std`, s of Gaussian noise N(0, s²I), or `noise`, any noise that is added to the input
-    (uniform and Laplace noise train for ℓ1); exactly one of the two. Noise is added in float32, without the
+    (uniform and Laplace noise train for ℓ1); at most one of the two. Noise is added in float32, without the
     lattice: good for training, never for a certificate. Errors: `InputError`.
     """
 
@@ -36,24 +37,47 @@ class NoisyObjective(Objective, ABC):
     noise: Annotated[AnyNoise, BeforeValidator(_named)] | None = None
 
     @model_validator(mode="after")
-    def _check_noise(self) -> Self:
-        if (self.noise_std is None) == (self.noise is None):
-            got = "neither" if self.noise is None else "both"
-            raise InputError(message("noise_std or noise", got, "exactly one of the two"), name="noise_std")
+    def _check_one_noise(self) -> Self:
+        if self.noise_std is not None and self.noise is not None:
+            raise InputError(
+                message("noise_std or noise", "both", "at most one of the two"), name="noise_std"
+            )
         if self.noise is not None:
             check_additive(self.noise)
         return self
 
     @cached_property
-    def smoothing_noise(self) -> Noise:
-        """The noise of training."""
-        return self.noise if self.noise is not None else Gaussian(noise_std=self.noise_std or 0.0)
+    def smoothing_noise(self) -> Noise | None:
+        """The noise of training, if there is one."""
+        return self.noise if self.noise_std is None else Gaussian(noise_std=self.noise_std)
 
     def noisy(
         self, x: Float[Tensor, "batch *event"], copies: int, generator: torch.Generator
     ) -> Float[Tensor, "copies batch *event"]:
-        """Return x + noise, `copies` times with independent draws."""
+        """Return x + noise, `copies` times with independent draws; copies of x where there is no noise."""
+        if self.smoothing_noise is None:
+            return x.expand(copies, *x.shape)
         return x + draw(self.smoothing_noise, x, copies, generator)
+
+
+class NoisyObjective(MaybeNoisyObjective, ABC):
+    """An objective that sees inputs under a noise, the one that the network is then smoothed with.
+
+    Exactly one of `noise_std` and `noise` is given. Errors: `InputError`.
+    """
+
+    @model_validator(mode="after")
+    def _check_some_noise(self) -> Self:
+        if self.noise_std is None and self.noise is None:
+            raise InputError(
+                message("noise_std or noise", "neither", "exactly one of the two"), name="noise_std"
+            )
+        return self
+
+    @cached_property
+    def smoothing_noise(self) -> Noise:
+        """The noise of training."""
+        return self.noise or Gaussian(noise_std=self.noise_std or 0.0)
 
 
 def copies_logits(
@@ -64,3 +88,11 @@ def copies_logits(
     flat = logits_of(model(points.flatten(0, 1)), copies * rows)
     logits: Tensor = flat.unflatten(0, (copies, rows))
     return logits
+
+
+def log_mean(
+    log_probabilities: Float[Tensor, "copies batch classes"],
+) -> Float[Tensor, "batch classes"]:
+    """Return the logarithm of the mean probability over the copies, from logarithms."""
+    mean: Tensor = log_probabilities.logsumexp(dim=0) - math.log(len(log_probabilities))
+    return mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from operator import add
 from typing import Annotated, Any, Literal, Self, final
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from heatproof._check import message
 from heatproof._specification import Specification
 from heatproof.errors import InputError
-from heatproof.noise import Noise
+from heatproof.noise import Gaussian, Noise
 from heatproof.objectives._objective import Losses, Objective, Passes
 from heatproof.objectives._single import SingleObjective
 
@@ -40,19 +41,22 @@ class WeightedSum(Objective):
     Terms that smooth must agree on the noise, as the network is smoothed with one. Each term evaluates the
     network for itself: nothing is shared, and the cost is the sum of all. The parts of the losses are named
     `objective.part`, with a number where an objective occurs twice. Errors: `InputError` for terms that name
-    different noises, and those of the terms.
+    different noises or all have weight 0, and those of the terms.
     """
 
     name: Literal["weighted_sum"] = "weighted_sum"
     terms: tuple[Term, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _check_noises(self) -> Self:
-        noises = {one.describe(): one for one in self._noises()}
-        if len(noises) > 1:
-            got = " and ".join(sorted(noises))
-            advice = "The network is smoothed with one noise: give the terms the same."
-            raise InputError(message("terms", got, "the same noise in all of them", advice), name="terms")
+    def _check_terms(self) -> Self:
+        if not any(term.weight > 0 for term in self.terms):
+            raise InputError(message("terms", "weight 0 in all of them", "a weight > 0"), name="terms")
+        noises = self._noises()
+        for other in noises[1:]:
+            if not _alike(noises[0], other):
+                got = " and ".join(_told_apart(noises[0], other))
+                advice = "The network is smoothed with one noise: give the terms the same."
+                raise InputError(message("terms", got, "the same noise in all of them", advice), name="terms")
         return self
 
     def _noises(self) -> list[Noise]:
@@ -93,15 +97,28 @@ class WeightedSum(Objective):
         """Return the weighted sum, and the parts of every term before weighting."""
         total = torch.zeros((), device=x.device)
         parts: dict[str, Tensor] = {}
-        for name, term in zip(self._names(), self.terms, strict=True):
+        for name, term in zip(self.names(), self.terms, strict=True):
             losses = term.objective(model, x, y, generator)
             total = total + term.weight * losses.total
             parts |= {f"{name}.{part}": value for part, value in losses.parts.items()}
         return Losses(total, parts)
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """Return what the parts of each term are named by: its objective, numbered where it occurs twice."""
         names = [term.objective.name for term in self.terms]
         return [
             name if names.count(name) == 1 else f"{name}{names[: place + 1].count(name)}"
             for place, name in enumerate(names)
         ]
+
+
+def _alike(first: Noise, second: Noise) -> bool:
+    """Say whether two noises are one, up to the rounding of a diffusivity to a noise_std."""
+    if isinstance(first, Gaussian) and isinstance(second, Gaussian):
+        return math.isclose(first.noise_std, second.noise_std, rel_tol=1e-9)
+    return first == second
+
+
+def _told_apart(first: Noise, second: Noise) -> tuple[str, str]:
+    short = (first.describe(), second.describe())
+    return short if short[0] != short[1] else (str(first), str(second))
