@@ -12,6 +12,7 @@ with g in L2 the class probabilities (bounded, so that the comparison principle 
 
 At the stability bound, with one direction, the residual is
 (g(x, t) − ½·g(x + hξ, t − τ) − ½·g(x − hξ, t − τ))/τ: agreement with an antithetic pair of noisy views.
+`HeatFlow` is what is left of it when g(x, t) takes its best value.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from heatproof.equation import diffusivity_of, noise_std_of
 from heatproof.equation.laplacian import DifferenceLaplacian, Directions
 from heatproof.errors import InputError, StabilityWarning
 from heatproof.noise import Gaussian
+from heatproof.noise.additive import draw
+from heatproof.objectives._evaluations import Points, Values
 from heatproof.objectives._objective import Losses, Objective, Passes, check_batch, cross_entropy, logits_of
 
 __all__ = ["ConvectionDiffusion"]
@@ -50,13 +53,22 @@ class ConvectionDiffusion(Objective):
             `directions` h = √(2τσ²)). A smaller one is taken, with a `StabilityWarning`: the explicit step is
             then no convex combination, errors of short wavelength grow, and training may diverge.
         residual_of: "probabilities" or "logits".
+        residual_at: "data" (the points x) or "noisy" (points x + s·ξ, where the smoothed network is asked,
+            drawn anew each step). L1 stays at x.
+        labels_at: where L1 asks before the last time: "data", at x as in the paper; or "views", at the points
+            x ± offset of the Laplacian, which are evaluated anyway: L1 is then the mean of CE(g(x, 1), y) and
+            the mean over k < 1/τ of CE at the views at t_k. At the stability bound g(x, t_{k−1}) drops out of
+            the residual, and for τ = 1 is not evaluated at all.
+        stop_gradient: side of the residual that is taken as constant: "none", "after" (g at t_k) or "before"
+            (all values at t_{k−1}).
         unbiased: squaring a random Laplacian adds σ⁴ times its variance to L2, which itself penalises spread
             under noise. False keeps that term (the default: it is what makes the objective act at m = 1);
             True takes the product ⟨r₁, r₂⟩ of two independent halves, whose mean is the squared residual,
             at twice the evaluations of the Laplacian. With `axes`, nothing is random and both agree.
 
-    Cost: (1/τ + 1) + 2·pairs/τ evaluations (twice the second term if unbiased and not `axes`).
-    At the default: 4.
+    Cost: 1/τ + 1 + 2·pairs/τ forward and backward passes (the last term twice if unbiased and not `axes`;
+    with `residual_at="noisy"` also 1/τ, or 1/τ + 1 if h is not the bound; with `labels_at="views"` one less
+    at the bound). At the default 4, with labels at the views 3.
     """
 
     name: Literal["convection_diffusion"] = "convection_diffusion"
@@ -67,6 +79,9 @@ class ConvectionDiffusion(Objective):
     laplacian: Annotated[DifferenceLaplacian, BeforeValidator(_named)] = Directions()
     space_step: float | None = Field(None, ge=1e-9, le=1e9)
     residual_of: Literal["probabilities", "logits"] = "probabilities"
+    residual_at: Literal["data", "noisy"] = "data"
+    labels_at: Literal["data", "views"] = "data"
+    stop_gradient: Literal["none", "after", "before"] = "none"
     unbiased: bool = False
 
     @model_validator(mode="after")
@@ -103,9 +118,28 @@ class ConvectionDiffusion(Objective):
         return round(1 / self.time_step)
 
     def passes(self, dimension: int) -> Passes:
-        """Return (1/τ + 1) + 2·pairs/τ of each, the pairs twice if `unbiased` takes two sets of them."""
-        count = (self.steps + 1) + 2 * self._sets * self.laplacian.pairs(dimension) * self.steps
+        """Return the number of points that one input is evaluated at, of each."""
+        times, residual_times = self._times(dimension)
+        views = 2 * self._sets * self.laplacian.pairs(dimension) * self.steps
+        count = len(times) + len(residual_times) + views
         return Passes(count, count)
+
+    def _times(self, dimension: int) -> tuple[list[int], list[int]]:
+        """Return the k at which x is evaluated, and the k of the residual's points where they are others."""
+        labels = [self.steps] if self.labels_at == "views" else list(range(self.steps + 1))
+        first = 0 if self._kept(dimension) else 1
+        residual = list(range(first, self.steps + 1))
+        if self.residual_at == "noisy":
+            return labels, residual
+        return sorted({*labels, *residual}), []
+
+    def _kept(self, dimension: int) -> float:
+        """Return the weight that g(x, t − τ) keeps in the explicit step; 0 at the stability bound."""
+        if self.space_step is None:
+            return 0.0
+        pairs = self.laplacian.pairs(dimension)
+        weight = self.laplacian.weight(self.space_step, dimension)
+        return 1 - 2 * pairs * weight * self.sigma_squared / self.steps
 
     @property
     def _sets(self) -> int:
@@ -156,39 +190,57 @@ class ConvectionDiffusion(Objective):
         """
         _require_time(model)
         check_batch(x, y)
-        step = self.chosen_space_step(x[0].numel())
-        draws = [self._offsets(x, step, generator) for _ in range(self.steps)]  # each (S·J, B, *event)
-        points, times = self._points(x, draws)
-        logits = logits_of(model(points, times), len(points)).unflatten(0, (-1, len(x)))  # (rows, B, K)
-        clean, around = logits[: self.steps + 1], logits[self.steps + 1 :]
-        first = torch.stack([cross_entropy(row, y) for row in clean]).mean()
-        second = self._residual(clean, around, self.laplacian.weight(step, x[0].numel()))
+        points = self._points(x, generator)
+        logits = logits_of(model(points.x, points.times), len(points.x)).unflatten(0, (-1, len(x)))
+        values = points.split(logits)
+        second = self._residual(values, self.laplacian.weight(points.step, x[0].numel()))
+        first = self._labels(values, y)
         return Losses(first + self.weight * second, {"cross_entropy": first, "residual": second})
+
+    def _points(self, x: Tensor, generator: torch.Generator) -> Points:
+        """Return everywhere that the network is asked."""
+        step = self.chosen_space_step(x[0].numel())
+        times = self._times(x[0].numel())
+        centre = x
+        if times[1]:
+            centre = x + draw(self.smoothing_noise, x, 1, generator)[0]
+        offsets = [self._offsets(centre, step, generator) for _ in range(self.steps)]
+        return Points.of(x, centre, times, offsets, step)
 
     def _offsets(self, x: Tensor, step: float, generator: torch.Generator) -> Tensor:
         return torch.cat([self.laplacian.offsets(x, step, generator) for _ in range(self._sets)])
 
-    def _points(self, x: Tensor, draws: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Stack x at all times, then x ± offsets at the times before each step; with the time of each row."""
-        pairs = 2 * len(draws[0])
-        blocks = [x.expand(self.steps + 1, *x.shape)]
-        blocks += [torch.cat([x + offsets, x - offsets]) for offsets in draws]
-        k = list(range(self.steps + 1)) + [k for k in range(self.steps) for _ in range(pairs)]
-        times = torch.tensor(k, dtype=x.dtype, device=x.device) / self.steps
-        return torch.cat(blocks).flatten(0, 1), times.repeat_interleave(len(x))
+    def _labels(self, values: Values, y: Tensor) -> Tensor:
+        """Return L1."""
+        if self.labels_at == "data":
+            return torch.stack([cross_entropy(values.at_data[k], y) for k in range(self.steps + 1)]).mean()
+        views = values.views.flatten(0, 1)
+        return (cross_entropy(values.at_data[self.steps], y) + self._at_views(views, y)) / 2
 
-    def _residual(self, clean: Tensor, around: Tensor, weight: float) -> Tensor:
-        """Return L2 from logits (1/τ + 1, B, K) at x and (1/τ · 2·S·J, B, K) around it, and Δ_h's weight."""
-        if self.residual_of == "probabilities":
-            clean, around = clean.softmax(dim=-1), around.softmax(dim=-1)
-        before, after = clean[:-1], clean[1:]
-        values = around.unflatten(0, (self.steps, 2, self._sets, -1)).sum(dim=1)  # (1/τ, S, J, B, K)
-        second_differences = (values - 2 * before[:, None, None]).sum(dim=2)  # (1/τ, S, B, K)
-        laplacian = weight * second_differences
-        change = (after - before) * self.steps
-        residuals = change[:, None] - self.sigma_squared * laplacian  # (1/τ, S, B, K)
+    @staticmethod
+    def _at_views(views: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(views.flatten(0, 1), y.repeat(len(views)))
+
+    def _residual(self, values: Values, weight: float) -> Tensor:
+        """Return L2, with Δ_h's weight. What the explicit step keeps of the centre is 0 at the bound."""
+        read = (lambda logits: logits.softmax(dim=-1)) if self.residual_of == "probabilities" else _same
+        centre = values.centre
+        after = torch.stack([read(centre[k]) for k in range(1, self.steps + 1)])  # (1/τ, B, K)
+        views = read(values.views).unflatten(1, (2, self._sets, -1)).sum(dim=1)  # (1/τ, S, J, B, K)
+        spread = weight * self.sigma_squared / self.steps
+        before = spread * views.sum(dim=2)  # (1/τ, S, B, K)
+        if 0 in centre:
+            kept = 1 - 2 * spread * views.shape[2]
+            before = before + kept * torch.stack([read(centre[k]) for k in range(self.steps)])[:, None]
+        after = after.detach() if self.stop_gradient == "after" else after
+        before = before.detach() if self.stop_gradient == "before" else before
+        residuals = (after[:, None] - before) * self.steps
         product: Tensor = residuals[:, 0] * residuals[:, -1]
         return product.sum(dim=-1).mean()
+
+
+def _same(logits: Tensor) -> Tensor:
+    return logits
 
 
 def _require_time(model: nn.Module) -> None:
