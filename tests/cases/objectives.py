@@ -13,6 +13,7 @@ from heatproof.objectives import (
     MACER,
     TRADES,
     Adversarial,
+    AdversarialDrift,
     Consistency,
     ConvectionDiffusion,
     GaussianAugmentation,
@@ -43,6 +44,8 @@ NOISY: list[Objective] = [
     MACER(noise_std=0.5),
     MACER(noise=Laplace(noise_scale=0.5), copies=3),
     InputGradientPenalty(noise_std=0.5),
+    AdversarialDrift(noise_std=0.5),
+    AdversarialDrift(noise=Laplace(noise_scale=0.5), drift=0),
 ]
 STILL: list[Objective] = [Natural(), InputGradientPenalty()]
 """What draws nothing."""

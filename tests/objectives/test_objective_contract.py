@@ -30,6 +30,7 @@ PARTS = {
     "convection_diffusion": {"cross_entropy", "residual"},
     "stability": {"cross_entropy", "stability"},
     "consistency": {"cross_entropy", "consistency", "entropy"},
+    "adversarial_drift": {"cross_entropy", "consistency", "entropy"},
     "macer": {"cross_entropy", "radius_hinge"},
     "input_gradient_penalty": {"cross_entropy", "penalty"},
     "smoothadv": {"cross_entropy"},

@@ -22,6 +22,7 @@ class Holder(Specification):
 
 LEAST: dict[str, dict[str, Any]] = {
     "adversarial": {"radius": 0.5},
+    "adversarial_drift": {"noise_std": 0.5},
     "consistency": {"noise_std": 0.5},
     "convection_diffusion": {"noise_std": 0.5},
     "gaussian_augmentation": {"noise_std": 0.5},

@@ -8,6 +8,7 @@ from pydantic import Field
 from heatproof.objectives._objective import Losses, Objective, Passes
 from heatproof.objectives._single import SingleObjective
 from heatproof.objectives.adversarial import Adversarial
+from heatproof.objectives.adversarial_drift import AdversarialDrift
 from heatproof.objectives.consistency import Consistency
 from heatproof.objectives.convection_diffusion import ConvectionDiffusion
 from heatproof.objectives.gaussian_augmentation import GaussianAugmentation
@@ -24,6 +25,7 @@ __all__ = [
     "MACER",
     "TRADES",
     "Adversarial",
+    "AdversarialDrift",
     "Consistency",
     "ConvectionDiffusion",
     "GaussianAugmentation",

@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from heatproof.objectives.adversarial import Adversarial
+from heatproof.objectives.adversarial_drift import AdversarialDrift
 from heatproof.objectives.consistency import Consistency
 from heatproof.objectives.convection_diffusion import ConvectionDiffusion
 from heatproof.objectives.gaussian_augmentation import GaussianAugmentation
@@ -20,6 +21,7 @@ __all__ = ["SingleObjective"]
 
 SingleObjective: TypeAlias = Annotated[
     Adversarial
+    | AdversarialDrift
     | Consistency
     | ConvectionDiffusion
     | GaussianAugmentation

@@ -18,7 +18,8 @@ from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from heatproof.objectives._noisy import NoisyObjective, copies_logits, log_mean
+from heatproof.objectives._agreement import agreement
+from heatproof.objectives._noisy import NoisyObjective, copies_logits
 from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy
 
 __all__ = ["Consistency"]
@@ -59,9 +60,6 @@ class Consistency(NoisyObjective):
         check_batch(x, y)
         logits = copies_logits(model, self.noisy(x, self.copies, generator))
         first = torch.stack([cross_entropy(copy, y) for copy in logits]).mean()
-        each = logits.log_softmax(dim=-1)
-        mean = log_mean(each)
-        entropy = -(mean.exp() * mean).sum(dim=-1).mean()
-        divergence = -(mean.exp() * each).sum(dim=-1).mean() - entropy
+        divergence, entropy = agreement(logits)
         total = first + self.weight * divergence + self.entropy_weight * entropy
         return Losses(total, {"cross_entropy": first, "consistency": divergence, "entropy": entropy})
