@@ -30,9 +30,10 @@ def divergence(p: Tensor, q: Tensor) -> float:
     return sum(float(a) * math.log(float(a) / float(b)) for a, b in zip(p, q, strict=True))
 
 
+@pytest.mark.parametrize("pace", ["confidence", "constant"])
 @pytest.mark.parametrize("law", LAWS, ids=str)
-def test_equals_the_formula(law: dict[str, Any]) -> None:
-    objective = AdversarialDrift(drift=1.5, weight=3, entropy_weight=0.7, **law)
+def test_equals_the_formula(law: dict[str, Any], pace: str) -> None:
+    objective = AdversarialDrift(drift=1.5, weight=3, entropy_weight=0.7, pace=pace, **law)
     model, (x, y) = smooth_network(), smooth_batch()
     still, moved = objective.noisy(x, 2, seeded())
     with torch.no_grad():
@@ -42,7 +43,8 @@ def test_equals_the_formula(law: dict[str, Any]) -> None:
         point = still[row].clone().requires_grad_()
         loss = -model(point[None])[0].log_softmax(0)[label]
         (slope,) = torch.autograd.grad(loss, point)
-        carried = moved[row] + 1.5 * objective.smoothing_noise.scale * slope / slope.norm()
+        share = float(loss.detach().neg().exp()) if pace == "confidence" else 1.0
+        carried = moved[row] + 1.5 * share * objective.smoothing_noise.scale * slope / slope.norm()
         with torch.no_grad():
             each = [model(one[None])[0].softmax(0) for one in (point, carried)]
         mean = (each[0] + each[1]) / 2
@@ -72,7 +74,9 @@ def test_the_drift_raises_the_loss_of_a_linear_network_the_most() -> None:
     linear.weight.data = torch.stack([-w / 2, w / 2])
     model, y = Heard(linear), torch.tensor([0, 1, 1])
     x = torch.zeros(3, 2)
-    objective = AdversarialDrift(noise_std=1e-6, drift=2e5)  # a drift of .2, and hardly any noise
+    objective = AdversarialDrift(
+        noise_std=1e-6, drift=2e5, pace="constant"
+    )  # a drift of .2, and hardly any noise
     objective(model, x, y, seeded())
     along = torch.stack([w, -w, -w]) / 5 * 0.2
     assert torch.allclose(model.asked[1], along, atol=1e-4)
@@ -83,7 +87,7 @@ def test_the_drift_has_the_length_that_is_asked_for(event: tuple[int, ...]) -> N
     torch.manual_seed(0)
     model = Heard(nn.Sequential(nn.Flatten(), nn.Linear(math.prod(event), 5), nn.Tanh(), nn.Linear(5, 3)))
     x = torch.randn(6, *event, generator=seeded(1))
-    objective = AdversarialDrift(noise_std=0.5, drift=3)
+    objective = AdversarialDrift(noise_std=0.5, drift=3, pace="constant")
     objective(model, x, torch.arange(6) % 3, seeded())
     moved = model.asked[1] - objective.noisy(x, 2, seeded())[1]
     assert moved.flatten(1).norm(dim=1).tolist() == pytest.approx([1.5] * 6, rel=1e-4)

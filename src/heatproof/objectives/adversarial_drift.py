@@ -4,9 +4,10 @@ The solution of u_t = v·∇u + σ²Δu at the end of the last unit of time is u
 what a certificate says is that u keeps its class along *every* drift up to the radius. So the views are
 
     z₁ = x + ξ₁                  diffused only,
-    z₂ = x + ρ·v(z₁) + ξ₂        carried along the steepest velocity v = ∇ℓ/‖∇ℓ‖₂ first, ℓ(z) = CE(f(z), y),
+    z₂ = x + ρ·p·v(z₁) + ξ₂      carried along the steepest velocity v = ∇ℓ/‖∇ℓ‖₂ first, ℓ(z) = CE(f(z), y),
 
-and with F_j = softmax(f(z_j)), F̂ their mean,
+p = f(z₁)_y: an input is carried as far as it is sure of its label, and a hopeless one stays. With
+F_j = softmax(f(z_j)) and F̂ their mean,
 
     L = mean_j CE(F_j, y) + λ·mean_j KL(F̂ ‖ F_j) + η·H(F̂).
 
@@ -36,12 +37,13 @@ class AdversarialDrift(NoisyObjective):
 
     Fields:
         noise_std, noise: the noise; exactly one.
-        drift: ρ over the scale of the noise (its noise_std, half_width, …): how far the second view is
-            carried, in ℓ2. At 0 this is `Consistency` with two copies.
+        drift: ρ over the scale of the noise (its noise_std, half_width, …): how far the second view of a
+            sure input is carried, in ℓ2. At 0 this is `Consistency` with two copies.
+        pace: "confidence" carries by ρ·p, "constant" by ρ whatever p is.
         weight: λ.
         entropy_weight: η.
 
-    The velocity is a constant for the gradient of the weights. It costs one backward pass, of the first view
+    The drift is a constant for the gradient of the weights. It costs one backward pass, of the first view
     for its input alone: nothing is evaluated only to find it. Any model, no time input. Where it comes from:
     agreement of noisy views (Jeong & Shin 2020) and adversarial examples of the smoothed classifier (Salman
     et al. 2019), which there take many passes; here both are one step of (1), arXiv 2307.12333, with the
@@ -50,6 +52,7 @@ class AdversarialDrift(NoisyObjective):
 
     name: Literal["adversarial_drift"] = "adversarial_drift"
     drift: float = Field(2.0, ge=0, le=1e9)
+    pace: Literal["confidence", "constant"] = "confidence"
     weight: float = Field(5.0, ge=0, le=1e9)
     entropy_weight: float = Field(0.5, ge=0, le=1e9)
 
@@ -80,12 +83,14 @@ class AdversarialDrift(NoisyObjective):
         return Losses(total, {"cross_entropy": fit, "consistency": divergence, "entropy": entropy})
 
     def _shift(self, logits: Tensor, points: Tensor, y: Tensor) -> Tensor:
-        """Return ρ·v at the points, a constant; 0 where the loss is flat."""
+        """Return ρ·p·v at the points, a constant; 0 where the loss is flat."""
         if not self.drift:
             return torch.zeros_like(points)
         loss = cross_entropy(logits, y) * len(y)
         (slope,) = torch.autograd.grad(loss, points, retain_graph=True)
         size = slope.flatten(1).norm(dim=1).clamp_min(torch.finfo(slope.dtype).tiny)
         length = self.drift * self.smoothing_noise.scale / size
+        if self.pace == "confidence":
+            length = length * logits.detach().softmax(dim=-1).gather(1, y[:, None])[:, 0]
         shift: Tensor = slope * length.view(-1, *(1,) * (points.ndim - 1))
         return shift
