@@ -35,18 +35,20 @@ if TYPE_CHECKING:
         best_of,
         certify,
         certify_margin,
+        certify_nodes,
         certify_splitting,
         predict,
         strongest,
     )
-    from heatproof.data import DataSet, Split, load
+    from heatproof.data import DataSet, GraphData, Split, load, load_graph
     from heatproof.errors import HeatproofError
-    from heatproof.objectives import ConvectionDiffusion, GaussianAugmentation, Natural
-    from heatproof.training import TrainingSettings, finetune, train
+    from heatproof.objectives import AdversarialDrift, ConvectionDiffusion, GaussianAugmentation, Natural
+    from heatproof.training import TrainingSettings, finetune, train, train_graph
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdversarialDrift",
     "AttackResult",
     "BlackBox",
     "Certificate",
@@ -55,6 +57,7 @@ __all__ = [
     "DataSet",
     "Execution",
     "GaussianAugmentation",
+    "GraphData",
     "HeatproofError",
     "MarginCertificate",
     "Natural",
@@ -71,6 +74,7 @@ __all__ = [
     "certification",
     "certify",
     "certify_margin",
+    "certify_nodes",
     "certify_splitting",
     "data",
     "equation",
@@ -78,6 +82,7 @@ __all__ = [
     "finetune",
     "lipschitz",
     "load",
+    "load_graph",
     "networks",
     "noise",
     "objectives",
@@ -87,26 +92,34 @@ __all__ = [
     "strongest",
     "theory",
     "train",
+    "train_graph",
 ]
 
 _PLACES: dict[str, tuple[str, ...]] = {
     "attacks": ("AttackResult", "attack", "attack_radii", "break_certificates"),
     "certification": (
         *("BlackBox", "Certificate", "Certificates", "Execution", "MarginCertificate", "SmoothedPredictor"),
-        *("SplittingCertificate", "best_of", "certify", "certify_margin", "certify_splitting", "predict"),
-        "strongest",
+        *(
+            "SplittingCertificate",
+            "best_of",
+            "certify",
+            "certify_margin",
+            "certify_nodes",
+            "certify_splitting",
+        ),
+        *("predict", "strongest"),
     ),
-    "data": ("DataSet", "Split", "load"),
+    "data": ("DataSet", "GraphData", "Split", "load", "load_graph"),
     "equation": (),
     "errors": ("HeatproofError",),
     "lipschitz": (),
     "networks": (),
     "noise": (),
-    "objectives": ("ConvectionDiffusion", "GaussianAugmentation", "Natural"),
+    "objectives": ("AdversarialDrift", "ConvectionDiffusion", "GaussianAugmentation", "Natural"),
     "solvers": (),
     "statistics": (),
     "theory": (),
-    "training": ("TrainingSettings", "finetune", "train"),
+    "training": ("TrainingSettings", "finetune", "train", "train_graph"),
 }
 
 

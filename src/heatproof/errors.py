@@ -20,6 +20,7 @@ __all__ = [
     "RunFolderError",
     "StabilityWarning",
     "StorageError",
+    "TrainingWarning",
     "UnknownNameError",
     "VerificationError",
 ]
@@ -96,3 +97,7 @@ class GradientMaskingWarning(UserWarning):
 
 class NoiseWarning(UserWarning):
     """The model's answers do not survive the noise, so few of them can be certified."""
+
+
+class TrainingWarning(UserWarning):
+    """A training shows the signs of one that fails; the text names the entry to change."""

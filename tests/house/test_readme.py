@@ -15,7 +15,7 @@ from heatproof.noise import Gaussian
 from heatproof.runs import RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = ("benchmarks", "certification", "design", "equation", "studies")
+DOCS = ("benchmarks", "certification", "design", "equation", "studies", "training")
 
 
 def _examples(page: str = "README.md") -> list[str]:
@@ -35,7 +35,7 @@ def test_each_example_is_short() -> None:
 def test_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for page in ("README.md", "docs/certification.md", "docs/equation.md"):
+    for page in ("README.md", "docs/certification.md", "docs/equation.md", "docs/training.md"):
         for number, example in enumerate(_examples(page)):
             exec(compile(example, f"{page} example {number}", "exec"), names)
     assert "certificates" in names

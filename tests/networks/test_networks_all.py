@@ -12,7 +12,18 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from heatproof.errors import InputError
-from heatproof.networks import MLP, LeNet, NetworkBase, ResidualMLP, ResNet, build, parameters
+from heatproof.networks import (
+    MLP,
+    LeNet,
+    NetworkBase,
+    PotentialFlowNetwork,
+    ResidualMLP,
+    ResNet,
+    VisionTransformer,
+    WideResNet,
+    build,
+    parameters,
+)
 
 ANY_EVENT = [(2,), (64,), (1, 8, 8), (3, 32, 32), (5, 7)]
 IMAGES = [(1, 8, 8), (3, 9, 13), (3, 32, 32)]
@@ -24,6 +35,12 @@ PAIRS: list[tuple[NetworkBase, tuple[int, ...]]] = [
     (ResNet(depth=14, width=4, widen=2), (3, 16, 16)),
     (LeNet(), (1, 28, 28)),
     (LeNet(), (3, 16, 17)),
+    (WideResNet(depth=10, widen=1), (3, 9, 13)),
+    (PotentialFlowNetwork(width=8, blocks=1, stages=2, channels=8), (5, 7)),
+    (PotentialFlowNetwork(width=6, blocks=1, stages=1, channels=8, gain=None), (1, 8, 8)),
+    (PotentialFlowNetwork(width=6, blocks=2, stages=2, channels=8, padding="circular"), (3, 9, 13)),
+    (VisionTransformer(patch=4, width=8, depth=2, heads=2, hidden=8), (1, 8, 8)),
+    (VisionTransformer(patch=2, width=8, depth=1, pooling="class_token", positions="sines"), (3, 6, 4)),
 ]
 
 

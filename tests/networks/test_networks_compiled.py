@@ -31,6 +31,21 @@ model = hn.MLP(widths=(8,), time_conditioned=True).build((2,), 3)
 fast = torch.compile(model, backend="eager", fullgraph=True)
 for k in range(12):  # a new number must not cost a new version each
     torch.testing.assert_close(fast(torch.ones(2, 2), k / 11), model(torch.ones(2, 2), k / 11))
+nn = torch.nn
+own = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
+flow = hn.PotentialFlowNetwork(width=4, blocks=1, stages=1, channels=4, time_conditioned=True)
+for timed in (hn.with_time(own, (1, 8, 8)),
+              hn.VisionTransformer(patch=4, width=8, depth=1, time_conditioned=True).build((1, 8, 8), 3),
+              flow.build((1, 8, 8), 3)):
+    torch.compiler.reset()
+    for weight in timed.parameters():
+        torch.nn.init.normal_(weight)
+    fast = torch.compile(timed, backend="eager", fullgraph=True)
+    x = torch.rand(4, *timed.event_shape)
+    for t in (0.25, torch.linspace(0, 1, 4)):
+        torch.testing.assert_close(fast(x, t), timed(x, t))
+    assert not torch.equal(fast(x, 0.0), fast(x, 1.0))
+torch.compiler.reset()
 plain = hn.MLP(widths=(8,)).build((5,), 3, [0.5], [2.0])
 fast = torch.compile(plain, backend="eager", fullgraph=True)
 torch.testing.assert_close(fast(torch.ones(2, 5)), plain(torch.ones(2, 5)))

@@ -16,8 +16,12 @@ from heatproof.networks import (
     LeNet,
     NetworkBase,
     NetworkSettings,
+    PotentialFlowNetwork,
     ResidualMLP,
     ResNet,
+    StochasticDepthNoise,
+    VisionTransformer,
+    WideResNet,
     build,
     describe,
     names,
@@ -31,6 +35,9 @@ SOME: list[NetworkBase] = [
     LeNet(time_conditioned=True),
     ResidualMLP(width=7, depth=2, activation="silu"),
     ResNet(depth=110, widen=10, width=8),
+    WideResNet(depth=28, widen=10, dropout=0.3, noise_layers=StochasticDepthNoise(survival=0.8)),
+    PotentialFlowNetwork(gain=None, padding="circular", activation="tanh"),
+    VisionTransformer(patch=2, positions="sines", pooling="class_token", time_conditioned=True),
     Factory(factory="some.module:make.inner", arguments={"a": [1, 2.5, None], "b": {"c": "d"}}),
 ]
 
@@ -83,7 +90,9 @@ def test_parameters_counts_what_is_trained_once() -> None:
     assert parameters(torch.nn.Sequential(shared, shared)) == 20
 
 
-@pytest.mark.parametrize("kind", [MLP, LeNet, ResidualMLP, ResNet])
+@pytest.mark.parametrize(
+    "kind", [MLP, LeNet, ResidualMLP, ResNet, WideResNet, PotentialFlowNetwork, VisionTransformer]
+)
 def test_unknown_key_names_the_nearest(kind: type[NetworkBase]) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'time_conditioned'") as caught:
         kind.from_mapping({"time_condition": True})
@@ -174,7 +183,16 @@ def test_settings_are_frozen() -> None:
 
 
 def test_names_and_descriptions() -> None:
-    assert names() == ("mlp", "lenet", "residual_mlp", "resnet", "factory")
+    expected = (
+        "mlp",
+        "lenet",
+        "residual_mlp",
+        "resnet",
+        "wide_resnet",
+        "potential_flow",
+        "vision_transformer",
+    )
+    assert names() == (*expected, "factory")
     state = torch.random.get_rng_state()
     lines = {line.name: line for line in describe()}
     assert torch.equal(state, torch.random.get_rng_state())
@@ -185,5 +203,7 @@ def test_names_and_descriptions() -> None:
     assert lines["mlp"].takes == lines["residual_mlp"].takes == "vectors"
     assert lines["mlp"].usual_input == lines["residual_mlp"].usual_input == (784,)
     assert lines["lenet"].takes == lines["resnet"].takes == "images"
-    assert lines["factory"].parameters is None
+    assert lines["factory"].parameters is lines["factory"].lipschitz is lines["factory"].noise_layers is None
+    assert lines["potential_flow"].takes == "anything"
+    assert [name for name, line in lines.items() if line.lipschitz is False] == ["vision_transformer"]
     assert all(line.time_conditioned and line.summary.endswith(".") for line in lines.values())

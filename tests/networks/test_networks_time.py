@@ -14,9 +14,12 @@ from heatproof.networks import (
     LeNet,
     NetworkBase,
     Normalise,
+    PotentialFlowNetwork,
     ResidualMLP,
     ResNet,
     TimeConditioned,
+    VisionTransformer,
+    WideResNet,
     append_time,
     at_time,
 )
@@ -27,6 +30,13 @@ TIMED: list[tuple[NetworkBase, tuple[int, ...]]] = [
     (ResidualMLP(width=16, depth=2, time_conditioned=True), (3, 4)),
     (LeNet(time_conditioned=True), (1, 16, 16)),
     (ResNet(depth=8, width=4, time_conditioned=True), (3, 8, 8)),
+    (WideResNet(depth=10, widen=1, time_conditioned=True), (1, 8, 8)),
+    (VisionTransformer(patch=4, width=8, depth=2, heads=2, time_conditioned=True), (3, 8, 8)),
+    (
+        PotentialFlowNetwork(width=8, blocks=1, channels=8, activation="tanh", time_conditioned=True),
+        (1, 8, 8),
+    ),
+    (PotentialFlowNetwork(width=8, blocks=1, activation="tanh", time_conditioned=True), (3, 2)),
 ]
 
 

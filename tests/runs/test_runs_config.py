@@ -114,15 +114,25 @@ def test_overrides_open_names_and_come_in_order() -> None:
     assert after["seed"] == 2
 
 
-def test_epochs_beside_a_budget_are_refused_and_with_null_taken() -> None:
-    document = {"training": {"budget": 10}}
-    with pytest.raises(InputError, match="replaces it"):
-        apply_overrides(document, ["training.epochs=3"])
-    with pytest.raises(InputError, match="replaces it"):
-        apply_overrides({}, ["training.epochs=3", "training.budget=9"])
-    assert apply_overrides(document, ["training.epochs=3", "training.budget=null"]) == {
-        "training": {"budget": None, "epochs": 3}
-    }
+@pytest.mark.parametrize(("one", "other"), [("epochs", "budget"), ("budget", "epochs")])
+def test_a_length_that_is_set_takes_the_place_of_the_other(one: str, other: str) -> None:
+    document = {"name": "short", "data": "digits", "network": "mlp", "training": {other: 10}}
+    changed = apply_overrides(document, [f"training.{one}=3"])
+    assert changed["training"] == {one: 3, other: None}
+    assert document["training"] == {other: 10}
+    training = RunConfig.from_mapping(changed).training
+    assert (getattr(training, one), getattr(training, other)) == (3, None)
+
+
+def test_both_lengths_are_refused_and_null_unsets_nothing() -> None:
+    document = {"name": "short", "data": "digits", "network": "mlp", "training": {"budget": 10}}
+    both = apply_overrides(document, ["training.epochs=3", "training.budget=9"])
+    with pytest.raises(InputError, match="got epochs 3 and budget 9; allowed: one of the two"):
+        RunConfig.from_mapping(both)
+    kept = apply_overrides(document, ["training.epochs=null"])
+    assert RunConfig.from_mapping(kept).training.budget == 10
+    plain = apply_overrides({}, ["training.epochs=3"])
+    assert plain == {"training": {"epochs": 3}}
 
 
 @pytest.mark.parametrize("name", preset_names())

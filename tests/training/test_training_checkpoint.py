@@ -62,6 +62,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "learning rate": {"learning_rate": 0.2},
     "epochs": {"epochs": 3},
     "precision": {"precision": "bfloat16"},
+    "optimiser": {"optimizer": "adamw", "learning_rate": 0.1, "weight_decay": 5e-4},
+    "average": {"average": 0.9},
+    "shares": {"shares": 2},
     "objective": {"objective": GaussianAugmentation(noise_std=0.1)},
     "model": {"model": network(7)},
     "model of another kind": {"model": nn.Linear(2, 2)},
@@ -79,7 +82,15 @@ def test_a_checkpoint_of_another_training_is_refused(path: Path, given: dict[str
 
 
 @pytest.mark.parametrize(
-    "given", [{"checkpoint_every": 2}, {"tensorboard": True}, {"objective": Natural()}], ids=str
+    "given",
+    [
+        {"checkpoint_every": 2},
+        {"tensorboard": True},
+        {"measure_rows": 5},
+        {"shares": 1},
+        {"objective": Natural()},
+    ],
+    ids=str,
 )
 def test_what_changes_no_weight_may_change(path: Path, given: dict[str, Any]) -> None:
     assert run(path, **given).records == ()

@@ -153,9 +153,11 @@ class TestRecords:
         parts = record.values["cross_entropy"] + 3 * record.values["residual"]
         assert record.values["total"] == pytest.approx(parts, rel=1e-5)
 
-    def test_accuracies_are_those_of_the_final_network(self) -> None:
+    @pytest.mark.parametrize("given", [{}, {"measure_rows": 7}], ids=str)
+    def test_accuracies_are_those_of_the_final_network(self, given: dict[str, int]) -> None:
         model, data = network(), moons(200)
-        record = train(model, data, settings=quick()).records[-1]
+        record = train(model, data, settings=quick(**given)).records[-1]
+        rows = given.get("measure_rows")
         for split, name in ((data.train, "train_accuracy"), (data.validation, "validation_accuracy")):
-            right = (model(split.x).argmax(1) == split.y).double().mean()
+            right = (model(split.x).argmax(1) == split.y)[:rows].double().mean()
             assert record.values[name] == pytest.approx(float(right), abs=1e-12)

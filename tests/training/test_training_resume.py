@@ -86,6 +86,11 @@ CASES = {
         ConvectionDiffusion(noise_std=0.3), {"augmentation": "crop", "checkpoint_every": 2}, image=True
     ),
     "dropout, every third": Case(Natural(), {"checkpoint_every": 3}, own=True),
+    "adamw": Case(GaussianAugmentation(noise_std=0.3), {"optimizer": "adamw"}),
+    "average, batch normalisation": Case(Natural(), {"batch_size": 8, "average": 0.8}, image=True),
+    "shares, average, every second": Case(
+        GaussianAugmentation(noise_std=0.3), {"shares": 3, "average": 0.9, "checkpoint_every": 2}, own=True
+    ),
 }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from heatproof.networks import NetworkDescription
     from heatproof.runs.folder import RunFolder
 
 __all__ = ["info"]
@@ -22,73 +24,137 @@ def info(
             metavar="[TOPIC]", help="data, networks, objectives, noises, presets, or a run folder."
         ),
     ] = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON value (not of a run folder).")
+    ] = False,
 ) -> None:
     """List what can be named in a configuration; without a topic, show versions and hardware."""
     from heatproof._check import check_choice
     from heatproof.cli._terminal import say
 
-    topics: dict[str, Callable[[], Iterator[str]]] = {
-        "data": _data,
-        "networks": _networks,
-        "objectives": _objectives,
-        "noises": _noises,
-        "presets": _presets,
+    topics: dict[str | None, tuple[Callable[[], Any], Callable[[], Iterator[str]]]] = {
+        None: (_environment_values, _environment),
+        "data": (_data_values, _data),
+        "networks": (_network_values, _networks),
+        "objectives": (_objective_values, _objectives),
+        "noises": (_noise_values, _noises),
+        "presets": (_preset_values, _presets),
     }
-    if topic is None:
-        lines = _environment()
-    elif topic in topics:
-        lines = topics[topic]()
-    elif os.path.exists(topic):  # noqa: PTH110 - never raises, whatever the word
-        lines = _run(Path(topic))
+    if topic in topics:
+        values, lines = topics[topic]
+        for line in [json.dumps(values(), ensure_ascii=False)] if as_json else lines():
+            say(line)
+    elif topic is not None and os.path.exists(topic):  # noqa: PTH110 - never raises, whatever the word
+        _check_no_json(topic, as_json=as_json)
+        for line in _run(Path(topic)):
+            say(line)
     else:
-        check_choice("topic", topic, (*topics, "a run folder that exists"))
-        return
-    for line in lines:
-        say(line)
+        check_choice("topic", topic, (*filter(None, topics), "a run folder that exists"))
+
+
+def _check_no_json(topic: str, *, as_json: bool) -> None:
+    from heatproof._check import message
+    from heatproof.errors import InputError
+
+    if as_json:
+        advice = f"{topic}/run.json and config.yaml are what is known of a run."
+        raise InputError(message("--json", f"the folder {topic}", "a topic, or none", advice), name="--json")
+
+
+def _environment_values() -> dict[str, Any]:
+    from heatproof.runs.environment import environment
+
+    return dict(environment())
 
 
 def _environment() -> Iterator[str]:
-    from heatproof.runs.environment import environment
+    return (f"{name}: {value}" for name, value in _environment_values().items())
 
-    return (f"{name}: {value}" for name, value in environment().items())
+
+def _data_values() -> list[str]:
+    from heatproof.data import names
+
+    return list(names())
 
 
 def _data() -> Iterator[str]:
-    from heatproof.data import names
-
-    yield from names()
+    yield from _data_values()
     yield "or a path: an .npz file, a folder of .npy files, a folder of Parquet files"
 
 
-def _networks() -> Iterator[str]:
-    from heatproof.networks import describe
+def _network_values() -> list[dict[str, Any]]:
+    import dataclasses
 
-    for one in describe():
-        size = f"{one.parameters:,} parameters on {one.usual_input}" if one.parameters else "your own module"
-        yield f"{one.name}: {one.summary} Takes {one.takes}; {size}; can be time-conditioned."
+    return [dataclasses.asdict(one) for one in _described()]
+
+
+def _described() -> Iterator[NetworkDescription]:
+    from heatproof.networks import describe, graph
+
+    yield from describe()
+    yield from graph.describe()
+
+
+def _networks() -> Iterator[str]:
+    for one in _described():
+        size = "your own module"
+        if one.parameters and one.usual_input:
+            shape = "×".join(map(str, one.usual_input))
+            size = f"{one.parameters:,} parameters on {shape} with {one.classes} classes"
+        yield f"{one.name}: {one.summary} Takes {one.takes}; {size}. {_supports(one)}"
+
+
+def _supports(one: NetworkDescription) -> str:
+    """Say what a network can and cannot be asked for."""
+    words = {True: "yes", False: "no", None: "as your module"}
+    found = {
+        "Time": one.time_conditioned,
+        "Lipschitz bound": one.lipschitz,
+        "noise layers": one.noise_layers,
+    }
+    return "; ".join(f"{name}: {words[value]}" for name, value in found.items()) + "."
+
+
+def _objective_values() -> list[dict[str, Any]]:
+    from heatproof.objectives import describe
+
+    return [{"name": name, "summary": summary} for name, summary in describe()]
 
 
 def _objectives() -> Iterator[str]:
-    from heatproof.objectives import describe
+    return (f"{one['name']}: {one['summary']}" for one in _objective_values())
 
-    return (f"{name}: {summary}" for name, summary in describe())
+
+def _noise_values() -> list[dict[str, Any]]:
+    from heatproof.noise import describe
+
+    return [
+        {"name": name, "summary": summary, "norm": norm, "fields": list(fields)}
+        for name, summary, norm, fields in describe()
+    ]
 
 
 def _noises() -> Iterator[str]:
-    from heatproof.noise import describe
-
-    for name, summary, norm, fields in describe():
-        yield f"{name}: {summary} Radii in {norm}, and from it in every lp; fields: {', '.join(fields)}."
+    for one in _noise_values():
+        yield (
+            f"{one['name']}: {one['summary']} Radii in {one['norm']}, and from it in every lp; fields: "
+            f"{', '.join(one['fields'])}."
+        )
     yield (
         "as --noise uniform,half_width=0.5, or in a configuration: certify: {noise: {name: …}}; interior is "
         "for a chain of your own (heatproof.networks.InteriorClassifier), in Python"
     )
 
 
-def _presets() -> Iterator[str]:
+def _preset_values() -> list[dict[str, Any]]:
     from heatproof.runs.presets import describe
 
-    return (f"{name}: {summary}" for name, summary in describe())
+    return [{"name": name, "summary": summary} for name, summary in describe()]
+
+
+def _presets() -> Iterator[str]:
+    return (f"{one['name']}: {one['summary']}" for one in _preset_values())
 
 
 def _run(path: Path) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import heatproof
-from heatproof.cli import attack, certify, demo, info, plan, report, solve, study, train, verify
+from heatproof.cli import attack, certify, demo, doctor, info, plan, report, solve, study, train, verify
 from heatproof.cli._allocator import keep_memory
 from heatproof.cli._terminal import Interrupted
 from heatproof.errors import HeatproofError, InputError
@@ -32,6 +32,7 @@ app = typer.Typer(
 for _command in (
     demo.demo,
     train.train,
+    doctor.doctor,
     attack.attack,
     plan.plan,
     certify.certify,
@@ -135,7 +136,7 @@ def _complain(text: str, code: int) -> int:
 
 
 def _show_warning(text: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    from heatproof.errors import GradientMaskingWarning, StabilityWarning
+    from heatproof.errors import GradientMaskingWarning, StabilityWarning, TrainingWarning
 
-    if issubclass(category, (GradientMaskingWarning, StabilityWarning)):
+    if issubclass(category, (GradientMaskingWarning, StabilityWarning, TrainingWarning)):
         sys.stderr.write(f"heatproof: warning: {text}\n")

@@ -55,6 +55,7 @@ def train(
 
 def _tell(folder: RunFolder, path: Path, *, trust: bool) -> None:
     from heatproof.cli._terminal import say
+    from heatproof.runs.diagnosis import read_diagnosis
     from heatproof.runs.metrics import read_metrics
 
     records = read_metrics(folder)
@@ -62,6 +63,10 @@ def _tell(folder: RunFolder, path: Path, *, trust: bool) -> None:
     words = [f"{word} {last[key]:.4f}" for word, key in _SHOWN.items() if key in last]
     say(f"Trained {folder.config.name}: {', '.join(words) or 'done'}. Run folder: {path}")
     place = f"{shlex.quote(str(path))}{' --trust' if trust else ''}"
+    kept = read_diagnosis(folder)
+    if kept is not None and kept.findings:
+        found = ", ".join(finding.signature for finding in kept.findings)
+        say(f"Found in training: {found}. What to change: heatproof doctor {place}")
     config = folder.config
     own = (config.certify.noise_std, config.certify.noise, config.objective.smoothing_noise)
     known = any(one is not None for one in own)
@@ -89,5 +94,7 @@ def _refuse_with_resume(*others: object) -> None:
     from heatproof.errors import InputError
 
     if any(other for other in others):
-        text = message("--resume", "together with a configuration, --set or --out", "--resume alone")
+        got, allowed = "together with a configuration, --set or --out", "--resume alone"
+        advice = "A run goes on with its own configuration: to change it, train into a new folder."
+        text = message("--resume", got, allowed, advice)
         raise InputError(text, name="resume")

@@ -2,5 +2,6 @@
 
 from heatproof.data._dataset import DataSet, Split
 from heatproof.data._registry import load, names
+from heatproof.data.graphs import GraphData, graph_names, load_graph
 
-__all__ = ["DataSet", "Split", "load", "names"]
+__all__ = ["DataSet", "GraphData", "Split", "graph_names", "load", "load_graph", "names"]

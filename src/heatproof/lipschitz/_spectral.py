@@ -95,23 +95,24 @@ def _frobenius(stack: np.ndarray) -> np.ndarray:
 
 
 def gram_bound(weight: Tensor, steps: int = 8) -> Tensor:
-    """Return an upper bound () of ‖weight‖₂ for a matrix (m, n), float64 and differentiable.
+    """Return an upper bound () of ‖weight‖₂ for a real matrix (m, n), float64 and differentiable.
 
-    It exceeds ‖W‖₂ by a factor of at most r^(2^−(steps+1)), r = min(m, n): 1.014 for 1,000 and 8 steps;
-    rounding adds about 10⁻¹⁵·r·max(m, n). Cost: `steps` products of r×r matrices and one of r×n, in
-    float64 whatever the precision of the weights: in float32 the allowance alone would be percents.
+    A stack (…, m, n) gives a bound (…,) for each matrix. It exceeds ‖W‖₂ by a factor of at most
+    r^(2^−(steps+1)), r = min(m, n): 1.014 for 1,000 and 8 steps; rounding adds about 10⁻¹⁵·r·max(m, n).
+    Cost: `steps` products of r×r matrices and one of r×n, in float64 whatever the precision of the weights:
+    in float32 the allowance alone would be percents.
     """
     a = weight.double()
-    a = a if a.shape[0] >= a.shape[1] else a.T
+    a = a if a.shape[-2] >= a.shape[-1] else a.mT
     scales, sizes = [], []
     for step in range(steps + 1):
-        size = torch.linalg.matrix_norm(a) * (1 + dot_error(a.numel())) + _SMALL
+        size = torch.linalg.matrix_norm(a) * (1 + dot_error(a.shape[-2] * a.shape[-1])) + _SMALL
         scale = _power_of_two(size)
         scales.append(scale)
-        sizes.append((size / scale, a.shape[0]))
+        sizes.append((size / scale, a.shape[-2]))
         if step < steps:
-            a = a / scale
-            a = a.T @ a
+            a = a / scale[..., None, None]
+            a = a.mT @ a
     return _back(scales, sizes)
 
 

@@ -39,12 +39,16 @@ Depth = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 class NetworkBase(Specification, ABC):
     """Settings of one kind of network; `build` makes the module.
 
-    Subclasses say which inputs they take, what they are usually fed, and how to make the backbone: the module
-    from normalised inputs (and time, where that is asked for) to logits.
+    Subclasses say which inputs they take, what they are usually fed, whether the network in evaluation mode
+    has a proved Lipschitz bound, and how to make the backbone: the module from normalised inputs (and time,
+    where that is asked for) to logits. Time enters as one more feature or channel of the backbone's input,
+    or, where `time_enters` is "argument", as its second argument (B,).
     """
 
-    takes: ClassVar[Literal["vectors", "images", "anything"]]
+    takes: ClassVar[Literal["vectors", "images", "graphs", "anything"]]
     usual_input: ClassVar[tuple[int, ...] | None]
+    lipschitz: ClassVar[bool] = True
+    time_enters: ClassVar[Literal["input", "argument"]] = "input"
 
     name: str
     time_conditioned: bool = False
@@ -67,14 +71,17 @@ class NetworkBase(Specification, ABC):
         count = check_whole("classes", classes, at_least=2)
         seen = self._seen(event)
         normalise = normaliser(mean, std, event[0])
-        backbone = self._backbone((seen[0] + int(self.time_conditioned), *seen[1:]), count)
+        as_argument = self.time_enters == "argument"
+        more = int(self.time_conditioned and not as_argument)
+        backbone = self._backbone((seen[0] + more, *seen[1:]), count)
         if self.time_conditioned:
-            return TimeConditioned(backbone, normalise, event, flatten=self.takes == "vectors")
+            flatten = len(seen) < len(event)
+            return TimeConditioned(backbone, normalise, event, flatten=flatten, as_argument=as_argument)
         return Normalised(backbone, normalise, event)
 
     @abstractmethod
     def _backbone(self, event: tuple[int, ...], classes: int) -> nn.Module:
-        """Return the module from (B, *event), time included, to logits (B, classes)."""
+        """Return the module from (B, *event), time in it unless an argument, to logits (B, classes)."""
 
     def _seen(self, event: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape that the backbone sees, time left out; raise `InputError` if it cannot."""

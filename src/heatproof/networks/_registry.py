@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, get_args
 
 import torch
 from pydantic import Field
@@ -13,38 +12,27 @@ from torch import nn
 from heatproof._check import message
 from heatproof.errors import InputError
 from heatproof.networks._base import NetworkBase
+from heatproof.networks._description import NetworkDescription
 from heatproof.networks.custom import Factory
 from heatproof.networks.lenet import LeNet
 from heatproof.networks.mlp import MLP
 from heatproof.networks.normalise import Numbers
+from heatproof.networks.potential_flow_network import PotentialFlowNetwork
 from heatproof.networks.residual_image import ResNet
 from heatproof.networks.residual_mlp import ResidualMLP
+from heatproof.networks.vision_transformer import VisionTransformer
+from heatproof.networks.wide_residual import WideResNet
 
 __all__ = ["NetworkDescription", "NetworkSettings", "build", "describe", "names", "parameters"]
 
 NetworkSettings: TypeAlias = Annotated[
-    MLP | LeNet | ResidualMLP | ResNet | Factory, Field(discriminator="name")
+    MLP | LeNet | ResidualMLP | ResNet | WideResNet | PotentialFlowNetwork | VisionTransformer | Factory,
+    Field(discriminator="name"),
 ]
 """Settings of any network, told apart by `name`: the type of a configuration's field."""
 
-_KINDS: tuple[type[NetworkBase], ...] = (MLP, LeNet, ResidualMLP, ResNet, Factory)
+_KINDS: tuple[type[NetworkBase], ...] = get_args(get_args(NetworkSettings)[0])
 _CLASSES = 10
-
-
-@dataclass(frozen=True)
-class NetworkDescription:
-    """One network with its default settings: `parameters` counts those on `usual_input` with `classes`.
-
-    Both are None for a network of one's own. `time_conditioned` says whether it can be.
-    """
-
-    name: str
-    summary: str
-    takes: str
-    usual_input: tuple[int, ...] | None
-    classes: int
-    parameters: int | None
-    time_conditioned: bool
 
 
 def names() -> tuple[str, ...]:
@@ -53,7 +41,7 @@ def names() -> tuple[str, ...]:
 
 
 def describe() -> tuple[NetworkDescription, ...]:
-    """Describe every network; costs milliseconds, makes no weights and leaves the random state alone."""
+    """Describe every network; makes no weights and leaves the random state alone."""
     return tuple(_describe(kind) for kind in _KINDS)
 
 
@@ -91,11 +79,18 @@ def _name(kind: type[NetworkBase]) -> str:
 
 
 def _describe(kind: type[NetworkBase]) -> NetworkDescription:
-    count = None
+    count, own = None, kind.usual_input is None
     if kind.usual_input is not None:
         with torch.device("meta"):
             count = parameters(kind.from_mapping({}).build(kind.usual_input, _CLASSES))
-    summary = (kind.__doc__ or "").strip().partition("\n")[0]
     return NetworkDescription(
-        _name(kind), summary, kind.takes, kind.usual_input, _CLASSES, count, time_conditioned=True
+        name=_name(kind),
+        summary=(kind.__doc__ or "").strip().partition("\n")[0],
+        takes=kind.takes,
+        usual_input=kind.usual_input,
+        classes=_CLASSES,
+        parameters=count,
+        time_conditioned=True,
+        lipschitz=None if own else kind.lipschitz,
+        noise_layers=None if own else "noise_layers" in kind.model_fields,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from heatproof.lipschitz import Bound, lipschitz_bound, residual
 from heatproof.networks._base import NetworkBase, check_image_shape
+from heatproof.networks.noise_settings import BlockNoise, NoiseLayers
 
 __all__ = ["ResNet", "ResNetBackbone", "ResidualBlock"]
 
@@ -26,7 +28,8 @@ class ResNet(NetworkBase):
     width·widen, 2·width·widen and 4·width·widen channels (the second and third halve the image), global
     average pooling, a linear head. Block: x ↦ ReLU(shortcut(x) + BN(conv(ReLU(BN(conv(x)))))). Shortcuts have
     no parameters (option A of the paper: every second pixel, new channels zero). ResNet-20 on 3×32×32 with 10
-    classes has 269,722 parameters.
+    classes has 269,722 parameters. `noise_layers` puts noise on every block that keeps the shape (all but the
+    two that halve the image), before its last ReLU.
 
     Where we differ: the first convolution is widened like the first stage (Zagoruyko & Komodakis 2016 keep 16
     channels there and widen by a projection), new zero channels come last. Convolutions start He-normal (He
@@ -40,6 +43,7 @@ class ResNet(NetworkBase):
     depth: Annotated[int, Field(strict=True)] = 20
     widen: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
     width: Annotated[int, Field(strict=True, ge=1, le=1024)] = 16
+    noise_layers: NoiseLayers | None = None
 
     @field_validator("depth")
     @classmethod
@@ -54,7 +58,7 @@ class ResNet(NetworkBase):
         return check_image_shape(event, _LEAST, self.name)
 
     def _backbone(self, event: tuple[int, ...], classes: int) -> ResNetBackbone:
-        return ResNetBackbone(event[0], self.depth, self.width * self.widen, classes)
+        return ResNetBackbone(event[0], self.depth, self.width * self.widen, classes, self.noise_layers)
 
 
 class ResidualBlock(nn.Module):
@@ -63,13 +67,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, wide_in: int, wide_out: int, stride: int) -> None:
         super().__init__()
         self.stride, self.fresh = stride, wide_out - wide_in
-        self.branch = nn.Sequential(
-            nn.Conv2d(wide_in, wide_out, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(wide_out),
-            nn.ReLU(),
-            nn.Conv2d(wide_out, wide_out, 3, padding=1, bias=False),
-            nn.BatchNorm2d(wide_out),
-        )
+        self.branch = _branch(wide_in, wide_out, stride)
         self.activation = nn.ReLU()
 
     def forward(
@@ -94,16 +92,18 @@ class ResidualBlock(nn.Module):
 class ResNetBackbone(nn.Module):
     """Convolution, three stages of blocks, average pooling, head: (B, C, H, W) to logits (B, classes)."""
 
-    def __init__(self, channels: int, depth: int, width: int, classes: int) -> None:
+    def __init__(
+        self, channels: int, depth: int, width: int, classes: int, noise: BlockNoise | None = None
+    ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
         blocks = (depth - 2) // 6
         self.stages = nn.Sequential(
-            _stage(width, width, blocks, stride=1),
-            _stage(width, 2 * width, blocks, stride=2),
-            _stage(2 * width, 4 * width, blocks, stride=2),
+            _stage(width, width, blocks, noise),
+            _stage(width, 2 * width, blocks, noise),
+            _stage(2 * width, 4 * width, blocks, noise),
         )
         self.head = nn.Linear(4 * width, classes)
         for layer in self.modules():
@@ -122,9 +122,26 @@ class ResNetBackbone(nn.Module):
         return [self.stem, self.stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), self.head]
 
 
-def _stage(wide_in: int, wide_out: int, blocks: int, stride: int) -> nn.Sequential:
-    first = ResidualBlock(wide_in, wide_out, stride)
-    return nn.Sequential(first, *(ResidualBlock(wide_out, wide_out, 1) for _ in range(blocks - 1)))
+def _branch(wide_in: int, wide_out: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(wide_in, wide_out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(wide_out),
+        nn.ReLU(),
+        nn.Conv2d(wide_out, wide_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(wide_out),
+    )
+
+
+def _stage(wide_in: int, wide_out: int, blocks: int, noise: BlockNoise | None) -> nn.Sequential:
+    """Return the blocks of one stage; a stage that widens halves the image in its first block."""
+    stage = nn.Sequential()
+    for _ in range(blocks):
+        if noise is not None and wide_in == wide_out:
+            stage.append(nn.Sequential(noise.layer(partial(_branch, wide_out, wide_out, 1)), nn.ReLU()))
+        else:
+            stage.append(ResidualBlock(wide_in, wide_out, 1 if wide_in == wide_out else 2))
+        wide_in = wide_out
+    return stage
 
 
 def _near(depth: int) -> str:

@@ -3,7 +3,8 @@
 In the split model u_t = v·∇u on [0, T−1], u_t = σ²Δu on [T−1, T] (arXiv 2307.12333) one network stands for u
 on the last unit of time. Here t is the time *within* that diffusion stage: t = 0 is the network before
 diffusion, t = 1 the whole network. Time enters as one more input, a feature of a vector or a constant channel
-of an image, so any backbone can be made time-conditioned.
+of an image, so any backbone can be made time-conditioned; or as an argument, for a backbone that makes a
+token of it. A module that takes x alone, unchanged: `heatproof.networks.with_time`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from heatproof.errors import InputError
 from heatproof.lipschitz import Bound, lipschitz_bound, product
 from heatproof.networks.normalise import Normalise, check_event
 
-__all__ = ["AtTime", "Time", "TimeConditioned", "append_time", "at_time"]
+__all__ = ["AtTime", "Time", "TimeConditioned", "append_time", "at_time", "checked_times"]
 
 Time: TypeAlias = torch.Tensor | float | None
 """A time in [0, 1]: one number, a tensor () or (B,), or None for 1."""
@@ -33,7 +34,8 @@ class TimeConditioned(nn.Module):
     The normalisation is held outside of the backbone, so time is not normalised. Vectors (B, d) become
     (B, d + 1), images (B, C, H, W) become (B, C + 1, H, W) with a constant last channel. With `flatten` x is
     flattened first and time is a single feature whatever the event: dense backbones use it, for which a whole
-    channel would be one feature repeated H·W times.
+    channel would be one feature repeated H·W times. With `as_argument` the backbone takes time itself:
+    backbone(normalise(x), times), times (B,) like x and checked.
 
     Errors: `InputError` for inputs that do not fit `event_shape` (where it is given) or are not
     floating-point, for times outside [0, 1] and for tensors of times that are neither () nor (B,). See
@@ -49,10 +51,11 @@ class TimeConditioned(nn.Module):
         event_shape: Sequence[int] | None = None,
         *,
         flatten: bool = False,
+        as_argument: bool = False,
     ) -> None:
         super().__init__()
         self.event_shape = None if event_shape is None else torch.Size(event_shape)
-        self.flatten = flatten
+        self.flatten, self.as_argument = flatten, as_argument
         self.normalise = normalise
         self.backbone = backbone
 
@@ -62,13 +65,15 @@ class TimeConditioned(nn.Module):
         """Return logits (B, K) at time t: a number or a tensor () or (B,) in [0, 1]; None is 1."""
         check_event(x, self.event_shape)
         values = x if self.normalise is None else self.normalise(x)
-        logits: torch.Tensor = self.backbone(append_time(values.flatten(1) if self.flatten else values, t))
+        seen = values.flatten(1) if self.flatten else values
+        given = (seen, checked_times(t, x).expand(len(x))) if self.as_argument else (append_time(seen, t),)
+        logits: torch.Tensor = self.backbone(*given)
         return logits
 
     def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
         """Return a bound in x, at any one time: x ↦ [x, t] keeps distances."""
         seen = (math.prod(event_shape),) if self.flatten else event_shape
-        inner = lipschitz_bound(self.backbone, (seen[0] + 1, *seen[1:]))
+        inner = lipschitz_bound(self.backbone, (seen[0] + int(not self.as_argument), *seen[1:]))
         if self.normalise is None:
             return inner
         return product([lipschitz_bound(self.normalise, event_shape), inner])
@@ -120,12 +125,12 @@ def append_time(
     an accelerator, under `torch.compile` and under `torch.func.vmap` looking at them would wait for the
     device or is impossible: there a time outside [0, 1] becomes NaN, so that it can never pass for an answer.
     """
-    times = _times(t, x).view(-1, *(1,) * (x.ndim - 1))
+    times = checked_times(t, x).view(-1, *(1,) * (x.ndim - 1))
     return torch.cat([x, times.expand(len(x), 1, *x.shape[2:])], dim=1)
 
 
-def _times(t: Time, x: torch.Tensor) -> torch.Tensor:
-    """Return the checked times, () or (B,), like x."""
+def checked_times(t: Time, x: torch.Tensor) -> torch.Tensor:
+    """Return the times, () or (B,), like x; None is 1. Errors: those of `append_time`."""
     if t is None:
         return x.new_ones(())
     if isinstance(t, torch.Tensor):

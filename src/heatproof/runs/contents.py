@@ -36,6 +36,7 @@ from heatproof.report.contents import (
 )
 from heatproof.runs.attack import read_attacks
 from heatproof.runs.certify import main_certification
+from heatproof.runs.diagnosis import diagnosis_notes
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.metrics import read_metrics
 from heatproof.runs.notes import certification_notes, classifier_words
@@ -139,7 +140,11 @@ def _run(folder: RunFolder, model: nn.Module, data: DataSet) -> RunContents:
         seconds=times,
         decision_field=_field(model, data) if data.is_planar else None,
         gallery=_gallery(certificates, data) if data.is_image else (),
-        notes=(*_attack_notes(attacked), *certification_notes(state.challenge, newest, _others(folder))),
+        notes=(
+            *diagnosis_notes(folder),
+            *_attack_notes(attacked),
+            *certification_notes(state.challenge, newest, _others(folder)),
+        ),
         decided=_decided(settings) if settings else (),
     )
 

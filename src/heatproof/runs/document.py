@@ -20,6 +20,7 @@ _FAILURES = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError,
 """What PyYAML raises for text that it cannot turn into values (the last four for odd tags and depths)."""
 
 _NAMED = ("data", "network", "objective")
+_LENGTHS = ("epochs", "budget")
 
 
 class _Loader(yaml.SafeLoader):
@@ -61,9 +62,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return a copy of the document with each "a.b=value" set; values are read as YAML.
 
-    Errors: `InputError` for an override without "=", an empty key, or a path through something that is no
-    mapping; for training.epochs beside a budget, which would go unheard. Unknown keys are found when the
-    configuration is built.
+    A training has one length: setting training.epochs unsets a budget of the document, and the other way
+    round. Errors: `InputError` for an override without "=", an empty key, or a path through something that is
+    no mapping. Unknown keys, and both lengths set, are found when the configuration is built.
     """
     result: dict[str, Any] = _copy(document)
     keys = []
@@ -75,11 +76,15 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> dict[
             raise InputError(message("--set", repr(override), "key=value", advice), name="set")
         _put(result, parts, _value(text), key)
         keys.append(".".join(parts))
-    if "training.epochs" in keys and result["training"].get("budget") is not None:
-        got = f"training.epochs beside training.budget={result['training']['budget']}, which replaces it"
-        advice = "Set training.budget instead, or add --set training.budget=null."
-        raise InputError(message("--set", got, "one of the two", advice), name="set")
+    for one, other in _LENGTHS, _LENGTHS[::-1]:
+        if f"training.{one}" in keys and f"training.{other}" not in keys:
+            _give_way(result["training"], one, other)
     return result
+
+
+def _give_way(training: dict[str, Any], one: str, other: str) -> None:
+    if training[one] is not None and training.get(other) is not None:
+        training[other] = None
 
 
 def _parse(text: str) -> Any:

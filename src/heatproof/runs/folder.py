@@ -3,6 +3,7 @@
 run.json            what this folder is: format, version, status, environment, shape of the model, times
 config.yaml         the effective configuration
 model.safetensors   the trained weights
+diagnosis.json      what training found of itself, and under which circumstances
 checkpoint.safetensors, metrics.csv, attacks.parquet, certificates.sqlite, report.html, tensorboard/
 
 Every file but the SQLite store is written to a temporary name and moved into place.
@@ -65,6 +66,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """`metrics.csv`."""
         return self.path / "metrics.csv"
+
+    @property
+    def diagnosis(self) -> Path:
+        """`diagnosis.json`."""
+        return self.path / "diagnosis.json"
 
     @property
     def attacks(self) -> Path:
@@ -157,7 +163,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove what `create` made, within the lock: a run that failed before its first epoch ended."""
-        for file in (self.state_file, self.config_file, self.path / _LOCK):
+        for file in (self.state_file, self.config_file, self.diagnosis, self.path / _LOCK):
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()

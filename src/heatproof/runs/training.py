@@ -13,16 +13,19 @@ from heatproof import networks
 from heatproof._check import message
 from heatproof._types import Progress, no_progress
 from heatproof.data import DataSet
-from heatproof.errors import InputError, RunFolderError
+from heatproof.errors import DivergenceError, InputError, RunFolderError
 from heatproof.runs.config import RunConfig
+from heatproof.runs.diagnosis import write_diagnosis
 from heatproof.runs.files import write_atomically
 from heatproof.runs.folder import RunFolder
 from heatproof.runs.identity import data_identity, load_data, run_data
 from heatproof.runs.metrics import MetricsLog, read_metrics, require_tensorboard
 from heatproof.runs.state import ModelShape
 from heatproof.training import train
+from heatproof.training._processes import require_one
+from heatproof.training.diagnosis import circumstances_of
 
-__all__ = ["load_model", "resume_run", "train_run"]
+__all__ = ["build_network", "load_model", "resume_run", "train_run"]
 
 
 def train_run(
@@ -33,12 +36,13 @@ def train_run(
     `trust` lets a `factory` network import the user's own code. Errors: those of loading, building and
     training. Input that does not fit together leaves no folder behind.
     """
+    require_one("a run folder")
     RunFolder.check_vacant(path)
     if config.training.tensorboard:
         require_tensorboard()
     data = load_data(config)
     shape = _shape(data)
-    _build(config, shape, trust=trust)
+    build_network(config, shape, trust=trust)
     folder = RunFolder.create(path, config, model=shape, data=data_identity(config, data))
     with folder.lock():
         try:
@@ -52,6 +56,7 @@ def train_run(
 
 def resume_run(path: Path, *, trust: bool = False, progress: Progress = no_progress) -> RunFolder:
     """Go on with a training that was interrupted: the same final weights as without the interruption."""
+    require_one("a run folder")
     folder = RunFolder.open(path, status="training")
     with folder.lock():
         folder = RunFolder.open(path, status="training")  # another process may have finished it meanwhile
@@ -67,7 +72,7 @@ def load_model(folder: RunFolder, *, trust: bool = False) -> nn.Module:
     Never unpickles. Errors: `RunFolderError` if the weights are damaged or do not fit.
     """
     config = folder.config
-    model = _build(config, folder.state.model, trust=trust)
+    model = build_network(config, folder.state.model, trust=trust)
     try:
         model.load_state_dict(load_file(folder.weights))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -81,7 +86,9 @@ def load_model(folder: RunFolder, *, trust: bool = False) -> nn.Module:
 
 
 def _train(folder: RunFolder, config: RunConfig, data: DataSet, *, trust: bool, progress: Progress) -> None:
-    model = _build(config, folder.state.model, trust=trust)
+    model = build_network(config, folder.state.model, trust=trust)
+    circumstances = circumstances_of(model, data, config.objective, config.training)
+    write_diagnosis(folder, read_metrics(folder), circumstances)
     log = MetricsLog(folder, tensorboard=config.training.tensorboard)
     try:
         train(
@@ -94,10 +101,15 @@ def _train(folder: RunFolder, config: RunConfig, data: DataSet, *, trust: bool, 
             on_epoch=log.add,
             progress=progress,
         )
+    except DivergenceError as error:
+        write_diagnosis(folder, read_metrics(folder), circumstances, (error.epoch, error.step))
+        raise
     finally:
         log.close()
     _save(model, folder)
-    seconds = sum(record.values["seconds"] for record in read_metrics(folder))
+    records = read_metrics(folder)
+    write_diagnosis(folder, records, circumstances)
+    seconds = sum(record.values["seconds"] for record in records)
     folder.update(status="trained", seconds={**folder.state.seconds, "train": seconds})
 
 
@@ -106,7 +118,7 @@ def _save(model: nn.Module, folder: RunFolder) -> None:
     write_atomically(folder.weights, save(weights))
 
 
-def _build(config: RunConfig, shape: ModelShape, *, trust: bool) -> nn.Module:
+def build_network(config: RunConfig, shape: ModelShape, *, trust: bool) -> nn.Module:
     """Build with weights that depend on the seed alone, and leave torch's global generator as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)

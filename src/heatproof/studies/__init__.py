@@ -17,6 +17,7 @@ from heatproof.studies._verdict import (
 from heatproof.studies.axioms import Axioms
 from heatproof.studies.complexity import Complexity
 from heatproof.studies.diffusivity import Diffusivity
+from heatproof.studies.half_moons import HalfMoons
 from heatproof.studies.radius import Radius
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Cell",
     "Complexity",
     "Diffusivity",
+    "HalfMoons",
     "Radius",
     "Results",
     "Section",
@@ -43,7 +45,7 @@ __all__ = [
     "write_figures",
 ]
 
-STUDIES: tuple[type[Study], ...] = (Radius, Axioms, Complexity, Diffusivity)
+STUDIES: tuple[type[Study], ...] = (Radius, Axioms, Complexity, Diffusivity, HalfMoons)
 """Every study that the command line knows."""
 
 

@@ -75,7 +75,7 @@ def from_ratios(
     *,
     quantity: str,
     evidence: str,
-    expected: Outcome = "holds",
+    expected: Outcome | None = "holds",
     slack: float = 1e-9,
 ) -> Verdict:
     """Judge "claimed ≤ true" from enclosures (low, high) of claimed/true, one for each case.
@@ -120,7 +120,7 @@ def from_counts(
     evidence: str,
     allowed: float = 0.0,
     limit: float = 0.05,
-    expected: Outcome = "holds",
+    expected: Outcome | None = "holds",
 ) -> Verdict:
     """Judge a claim that each trial may violate with probability `allowed`, from independent trials.
 

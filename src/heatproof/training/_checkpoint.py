@@ -1,7 +1,7 @@
-"""Checkpoints without pickle: weights and momentum in one safetensors file, the rest as JSON in its header.
+"""Checkpoints without pickle: weights, their average and the optimiser's state in one safetensors file.
 
-The header holds a digest of all of it, which safetensors itself does not: a file that was cut off or
-changed anywhere is refused.
+The rest is JSON in its header, with a digest of all of it, which safetensors itself does not have: a file
+that was cut off or changed anywhere is refused.
 
 No random state is stored: every epoch draws from generators keyed by (seed, epoch), so the next epoch of a
 resumed training is the next epoch of an unbroken one, bit for bit on a CPU with the same number of threads.
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from heatproof._check import message
 from heatproof.errors import RunFolderError, StorageError
+from heatproof.training._average import Average
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -30,13 +31,20 @@ _FORMAT = 1
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, epoch: int, fingerprint: str
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Average | None = None,
+    *,
+    epoch: int,
+    fingerprint: str,
 ) -> None:
     """Write atomically: `epoch` epochs are done; `fingerprint` names the settings they were done with.
 
     Errors: `StorageError`; the checkpoint before it is then intact.
     """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in (average.values if average else {}).items()}
     for place, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{place}.{key}": value for key, value in state.items() if value is not None}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -69,9 +77,14 @@ def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, fingerprint: str
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Average | None = None,
+    *,
+    fingerprint: str,
 ) -> int:
-    """Restore model and optimizer in place and return how many epochs are done.
+    """Restore model, optimizer and average in place and return how many epochs are done.
 
     Errors: `RunFolderError` if the file is damaged, of another format, or of another training.
     """
@@ -82,9 +95,15 @@ def load_checkpoint(
         raise RunFolderError(message(path.name, "a checkpoint of another training", allowed, advice))
     if header.get("digest") != _digest(header, tensors):
         raise _damaged(path, "it has changed since it was written")
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    _restore(optimizer, {k: v for k, v in tensors.items() if k.startswith("optimizer.")})
+    model.load_state_dict(_under("model.", tensors))
+    _restore(optimizer, _under("optimizer.", tensors))
+    if average is not None:
+        average.load(_under("average.", tensors))
     return int(header["epoch"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -108,6 +127,6 @@ def _damaged(path: Path, reason: str) -> RunFolderError:
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        _, place, key = name.split(".", 2)
+        place, key = name.split(".", 1)
         state.setdefault(int(place), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

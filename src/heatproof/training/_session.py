@@ -12,27 +12,34 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from heatproof._check import message
-from heatproof._types import Progress
+from heatproof._types import Progress, no_progress
 from heatproof.data import DataSet
-from heatproof.errors import InputError
 from heatproof.objectives import Objective
 from heatproof.training._augment import augmenter
-from heatproof.training._fit import check_model
+from heatproof.training._average import Average
+from heatproof.training._feed import Feed
+from heatproof.training._fit import check_batches, check_model, check_same
+from heatproof.training._optimizer import optimizer_of
+from heatproof.training._place import accelerator_for, place_model
 from heatproof.training._settings import TrainingSettings, steps_within
 
 __all__ = ["Session", "epoch_seed", "prepare"]
 
-_BESIDE = ("checkpoint_every", "tensorboard")
+_BESIDE = ("checkpoint_every", "measure_rows", "tensorboard")
 """Settings that change nothing about the weights: a resumed training may have others."""
 
 
 @dataclass
 class Session:
-    """One training: what it trains, on what, for how long."""
+    """One training: what it trains, on what, for how long.
+
+    `plain_model` is the user's own module (in bfloat16 with autocast around its forward), `model` what
+    objectives call: the same, or what shares gradients between processes and is compiled around it.
+    """
 
     accelerator: Accelerator
     model: nn.Module
+    plain_model: nn.Module
     optimizer: torch.optim.Optimizer
     objective: Objective
     settings: TrainingSettings
@@ -41,10 +48,12 @@ class Session:
     total_steps: int
     progress: Progress
     augment: Callable[[Tensor], Tensor]
+    feed: Feed
+    average: Average | None
 
     @property
     def batch_size(self) -> int:
-        """Rows a step, at most the whole split."""
+        """Rows a step, of all processes; at most the whole split."""
         return min(self.settings.batch_size, len(self.data.train.y))
 
     @property
@@ -62,19 +71,67 @@ class Session:
         return min(self.steps, self.total_steps - epoch * self.steps)
 
     @property
-    def plain_model(self) -> nn.Module:
-        """The user's own module, without what accelerate put around it."""
-        plain: nn.Module = self.accelerator.unwrap_model(self.model)
-        return plain
+    def device(self) -> torch.device:
+        """Where training runs."""
+        device: torch.device = self.accelerator.device
+        return device
+
+    @property
+    def processes(self) -> int:
+        """How many processes train this model."""
+        return int(self.accelerator.num_processes)
+
+    @property
+    def process(self) -> int:
+        """Which of them this is, from 0. The first one tells and writes."""
+        return int(self.accelerator.process_index)
+
+    @property
+    def shares(self) -> int:
+        """Equal parts of a batch, each with noise and batch statistics of its own."""
+        return self.settings.shares or self.processes
+
+    @property
+    def own_shares(self) -> range:
+        """The shares that this process computes."""
+        count = self.shares // self.processes
+        return range(self.process * count, (self.process + 1) * count)
+
+    def generator(self, seed: int) -> torch.Generator:
+        """Return a generator where the objective's noise is wanted, so that none is moved there."""
+        place = self.device if self.device.type in {"cpu", "cuda"} else torch.device("cpu")
+        return torch.Generator(place).manual_seed(seed)
+
+    def placed(self, x: Tensor) -> Tensor:
+        """Return inputs in the memory format that is asked for."""
+        return x.contiguous(memory_format=torch.channels_last) if self.settings.channels_last else x
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean over all processes of values that each has."""
+        if self.processes == 1:
+            return values
+        found: Tensor = self.accelerator.reduce(values, reduction="mean")
+        return found
+
+    @cached_property
+    def measured(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Inputs and labels on the device, by split, on which records measure accuracies."""
+        splits = {"train": self.data.train, "validation": self.data.validation}
+        rows = slice(self.settings.measure_rows)
+        return {
+            name: (split.x[rows].to(self.device), split.y[rows].to(self.device))
+            for name, split in splits.items()
+        }
 
     @cached_property
     def fingerprint(self) -> str:
         """A name for everything that decides the remaining epochs: objective, settings, seed, data, model.
 
-        Of the data the content of the training split counts, of the model names and shapes of its weights.
-        Cost: one pass over the training split (about a second a gigabyte).
+        Of the data the content of the training split counts, of the model names and shapes of its weights, of
+        processes how many shares each batch has. Cost: one pass over the training split (about a second a
+        gigabyte).
         """
-        settings = self.settings.to_mapping()
+        settings = {**self.settings.to_mapping(), "shares": self.shares}
         weights = self.plain_model.state_dict()
         parts = {
             "objective": self.objective.to_mapping(),
@@ -103,21 +160,28 @@ def prepare(
     rows = len(data.train.y)
     steps = steps_within(settings, objective, data.dimension, rows // min(settings.batch_size, rows))
     augment = augmenter(settings.augmentation, data.event_shape)
-    accelerator = Accelerator(
-        cpu=settings.device == "cpu", mixed_precision="bf16" if settings.precision == "bfloat16" else "no"
-    )
-    if accelerator.num_processes > 1:
-        raise InputError(message("processes", accelerator.num_processes, "1 (training runs in one process)"))
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov and settings.momentum > 0,
-        weight_decay=settings.weight_decay,
-    )
-    model, optimizer = accelerator.prepare(model, optimizer)
+    accelerator = accelerator_for(settings)
+    check_batches(model, data, settings, accelerator.num_processes)
+    called = place_model(model, accelerator, settings)
     check_model(model, data, accelerator.device)
-    return Session(accelerator, model, optimizer, objective, settings, data, seed, steps, progress, augment)
+    session = Session(
+        accelerator=accelerator,
+        model=called,
+        plain_model=model,
+        optimizer=optimizer_of(model, settings),
+        objective=objective,
+        settings=settings,
+        data=data,
+        seed=seed,
+        total_steps=steps,
+        progress=progress if accelerator.is_main_process else no_progress,
+        augment=augment,
+        feed=Feed(data.train, accelerator.device),
+        average=None if settings.average is None else Average(model, settings.average),
+    )
+    if session.processes > 1:
+        check_same(accelerator, session.fingerprint)
+    return session
 
 
 def _content(values: Tensor) -> str:

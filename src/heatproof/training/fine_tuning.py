@@ -16,9 +16,11 @@ from heatproof.errors import InputError
 from heatproof.noise import Gaussian
 from heatproof.objectives import GaussianAugmentation, Objective
 from heatproof.training._fit import check_kinds, check_model
+from heatproof.training._processes import require_one
+from heatproof.training._record import EpochRecord
 from heatproof.training._session import epoch_seed
 from heatproof.training._settings import TrainingSettings
-from heatproof.training.loop import EpochRecord, train
+from heatproof.training.loop import train
 
 __all__ = ["FinetuningResult", "finetune"]
 
@@ -89,13 +91,15 @@ def finetune(
         progress: told after each step.
 
     Cost: that of the training, and one forward pass of at most 10,000 rows an epoch. Memory: one copy of the
-    weights. Errors: those of `heatproof.train`; `InputError` for an objective with another noise.
+    weights. Errors: those of `heatproof.train`; `InputError` for an objective with another noise,
+    and in several processes.
     """
     noise_std = check_number("noise_std", noise_std, above=0)
     check_whole("seed", seed, at_least=0)
     objective = GaussianAugmentation(noise_std=noise_std) if objective is None else objective
     settings = _settings(epochs, settings)
     check_kinds(model, data, objective, settings)
+    require_one("fine-tuning")
     _check_noise(objective, noise_std)
     with _own_flags(model):
         check_model(model, data, _device(model))

@@ -1,49 +1,49 @@
-"""The training loop, all of it: epochs, batches, one optimiser step, a record an epoch.
+"""The training loop: epochs of steps (`_steps.py`), a record and a checkpoint after each.
 
-Devices and mixed precision come from accelerate; everything else is in plain sight.
+Devices, mixed precision and several processes come from accelerate; everything else is in plain sight.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from heatproof._check import check_whole, message
 from heatproof._types import Progress, no_progress
-from heatproof.data import DataSet, Split
-from heatproof.errors import DivergenceError, StorageError
-from heatproof.objectives import Losses, Natural, Objective
+from heatproof.data import DataSet
+from heatproof.errors import RunFolderError, StorageError
+from heatproof.objectives import Natural, Objective
 from heatproof.training._checkpoint import load_checkpoint, save_checkpoint
-from heatproof.training._diagnosis import divergence
 from heatproof.training._fit import check_kinds
 from heatproof.training._lend import lent_model, own_accelerate
-from heatproof.training._session import Session, epoch_seed, prepare
-from heatproof.training._settings import TrainingSettings, learning_rate
+from heatproof.training._measure import accuracies
+from heatproof.training._processes import agreed, spread
+from heatproof.training._record import EpochRecord
+from heatproof.training._session import Session, prepare
+from heatproof.training._settings import TrainingSettings
+from heatproof.training._steps import run_steps
+from heatproof.training.diagnosis import Finding, Watch, circumstances_of
 
 __all__ = ["EpochRecord", "TrainingResult", "train"]
 
 
 @dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch came to: mean losses, accuracies, learning rate, seconds."""
-
-    epoch: int
-    values: dict[str, float]
-
-
-@dataclass(frozen=True)
 class TrainingResult:
-    """The records of the epochs that this call trained, and how long it took."""
+    """The records of the epochs that this call trained, how long it took, and what they show.
+
+    `findings`: what is wrong and what to change, the most important first; none for a healthy training.
+    """
 
     records: tuple[EpochRecord, ...] = field(default_factory=tuple)
     seconds: float = 0.0
+    findings: tuple[Finding, ...] = ()
 
 
 def train(
@@ -68,6 +68,16 @@ def train(
     begins, training goes on from there: same final weights as without the interruption, bit for bit on a
     CPU with the same number of threads.
 
+    **Several processes.** Started by `torchrun --nproc-per-node N` with the same arguments, N processes train
+    one model (accelerate, DistributedDataParallel; gloo on CPUs). `batch_size` counts the rows of all; each
+    batch is cut into `shares` equal parts (as many as processes, if left out), each process computes its own,
+    and gradients are averaged, as are the losses and accuracies of records. Each share has noise, dropout and
+    batch statistics of its own, keyed by its place: one process with `shares=N` takes the same steps as N
+    processes but for rounding, whatever the objective. It takes those of a single share where the objective
+    is a mean over rows, nothing is drawn and no layer mixes rows. Running statistics of batch normalisation
+    are those of the first process. That one alone writes checkpoints, which all must be able to read, and
+    calls `on_epoch` and `progress`. `heatproof.finetune` and the command line train in one process.
+
     Args:
         model: any module (B, *event) → (B, K); the convection–diffusion objective needs one with time.
         data: see `heatproof.data.load`.
@@ -79,9 +89,11 @@ def train(
             interruption an epoch may come twice, and none is left out.
         progress: told after each step.
 
-    Errors: `InputError` for what does not fit together; `RunFolderError` for a checkpoint that is damaged or
-    of another training; `DivergenceError` for a loss or weights that are not finite, naming the likely knob;
-    `StorageError` if a checkpoint cannot be written.
+    Errors: `InputError` for what does not fit together, in batches too (one row with batch statistics, rows
+    that shares do not divide); `RunFolderError` for a checkpoint that is damaged or of another training;
+    `DivergenceError` for a loss or weights that are not finite, naming the step and the likely knob (but for
+    one process on the CPU, losses are looked at every 50 steps and at the end of an epoch); `StorageError` if
+    a checkpoint cannot be written.
     """
     check_whole("seed", seed, at_least=0)
     objective, settings = objective or Natural(), settings or TrainingSettings()
@@ -99,13 +111,28 @@ def _run(
     session: Session, checkpoint: Path | None, on_epoch: Callable[[EpochRecord], None] | None
 ) -> TrainingResult:
     began = time.perf_counter()
-    records = []
+    records, watch = [], _watch(session)
     for epoch in range(_resume(session, checkpoint), session.epochs):
-        records.append(_epoch(session, epoch))
-        if on_epoch is not None:
-            on_epoch(records[-1])
+        start = time.perf_counter()
+        losses, rate = run_steps(session, epoch)
+        _share_buffers(session)
+        with session.average.shown() if session.average else nullcontext():
+            values = {**losses, **accuracies(session), "learning_rate": rate}
+            records.append(EpochRecord(epoch + 1, {**values, "seconds": time.perf_counter() - start}))
+            watch.note(records[-1])
+            if on_epoch is not None and session.process == 0:
+                on_epoch(records[-1])
         _save(session, checkpoint, epoch + 1)
-    return TrainingResult(tuple(records), time.perf_counter() - began)
+    if session.average:
+        session.average.settle()
+    return TrainingResult(tuple(records), time.perf_counter() - began, watch.findings)
+
+
+def _watch(session: Session) -> Watch:
+    """Return what looks at the records, and tells what it finds in the first process."""
+    given = (session.objective, session.settings)
+    around = circumstances_of(session.plain_model, session.data, *given)
+    return Watch(*given, around, tells=session.process == 0)
 
 
 def _checked_path(checkpoint: str | os.PathLike[str] | None) -> Path | None:
@@ -120,85 +147,37 @@ def _checked_path(checkpoint: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _resume(session: Session, checkpoint: Path | None) -> int:
-    if checkpoint is None or not checkpoint.exists():
-        return 0
-    return load_checkpoint(
-        checkpoint, session.plain_model, session.optimizer, fingerprint=session.fingerprint
-    )
+    """Return how many epochs are done, the same in all processes."""
+    done = 0
+    if checkpoint is not None and checkpoint.exists():
+        done = load_checkpoint(
+            checkpoint,
+            session.plain_model,
+            session.optimizer,
+            session.average,
+            fingerprint=session.fingerprint,
+        )
+    if session.processes > 1 and not agreed(session.accelerator, [done]):
+        got, allowed = "another file in another process", "one file that all processes can read"
+        raise RunFolderError(message("checkpoint", got, allowed, "Put it on a file system that all share."))
+    return done
+
+
+def _share_buffers(session: Session) -> None:
+    """Let all processes go on with the running statistics of the first."""
+    if session.processes > 1:
+        spread(session.plain_model.buffers())
+        spread(session.average.values.values() if session.average else ())
 
 
 def _save(session: Session, checkpoint: Path | None, done: int) -> None:
     due = done % session.settings.checkpoint_every == 0 or done == session.epochs
-    if checkpoint is not None and due:
+    if checkpoint is not None and due and session.process == 0:
         save_checkpoint(
-            checkpoint, session.plain_model, session.optimizer, epoch=done, fingerprint=session.fingerprint
+            checkpoint,
+            session.plain_model,
+            session.optimizer,
+            session.average,
+            epoch=done,
+            fingerprint=session.fingerprint,
         )
-
-
-def _epoch(session: Session, epoch: int) -> EpochRecord:
-    began = time.perf_counter()
-    torch.manual_seed(epoch_seed(session.seed, epoch, "global"))
-    generator = torch.Generator().manual_seed(epoch_seed(session.seed, epoch, "objective"))
-    session.model.train()
-    sums: dict[str, float] = {}
-    rate, total, steps = 0.0, session.total_steps, session.steps_of(epoch)
-    for step, (x, y) in enumerate(_batches(session, epoch)):
-        done = epoch * session.steps + step
-        rate = learning_rate(session.settings, done, total)
-        losses = _step(session, x, y, generator, rate)
-        parts = {"total": losses.total, **losses.parts}
-        values = {name: float(part.detach()) for name, part in parts.items()}
-        if not all(map(math.isfinite, values.values())):
-            raise _diverged(session, epoch, step)
-        sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
-        session.progress(done + 1, total, f"epoch {epoch + 1}/{session.epochs}")
-    if not all(bool(torch.isfinite(weight).all()) for weight in session.model.parameters()):
-        raise _diverged(session, epoch, steps - 1)  # by the last step, whose weights no loss has seen
-    means = {name: value / steps for name, value in sums.items()}
-    accuracies = {
-        "train_accuracy": _accuracy(session, session.data.train),
-        "validation_accuracy": _accuracy(session, session.data.validation),
-    }
-    return EpochRecord(
-        epoch + 1, {**means, **accuracies, "learning_rate": rate, "seconds": time.perf_counter() - began}
-    )
-
-
-def _diverged(session: Session, epoch: int, step: int) -> DivergenceError:
-    return divergence(
-        session.objective, session.settings, session.data.dimension, epoch=epoch + 1, step=step + 1
-    )
-
-
-def _batches(session: Session, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    split, size = session.data.train, session.batch_size
-    generator = torch.Generator().manual_seed(epoch_seed(session.seed, epoch, "order"))
-    order = torch.randperm(len(split.y), generator=generator)
-    for rows in order[: session.steps_of(epoch) * size].split(size):
-        device = session.accelerator.device
-        yield session.augment(split.x[rows].to(device)), split.y[rows].to(device)
-
-
-def _step(session: Session, x: Tensor, y: Tensor, generator: torch.Generator, rate: float) -> Losses:
-    for group in session.optimizer.param_groups:
-        group["lr"] = rate
-    losses = session.objective(session.model, x, y, generator)
-    session.optimizer.zero_grad()
-    session.accelerator.backward(losses.total)
-    if session.settings.gradient_clip is not None:
-        session.accelerator.clip_grad_norm_(session.model.parameters(), session.settings.gradient_clip)
-    session.optimizer.step()
-    return losses
-
-
-def _accuracy(session: Session, split: Split, limit: int = 5_000) -> float:
-    """Return the one-pass accuracy in evaluation mode, on at most `limit` rows of a split."""
-    session.model.eval()
-    x, y = split.x[:limit], split.y[:limit]
-    right = 0
-    with torch.no_grad():
-        for rows in torch.arange(len(y)).split(1_000):
-            logits = session.model(x[rows].to(session.accelerator.device))
-            right += int((logits.argmax(dim=1).cpu() == y[rows]).sum())
-    session.model.train()
-    return right / len(y)

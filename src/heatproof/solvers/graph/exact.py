@@ -11,11 +11,10 @@ from scipy.special import ive
 from torch import Tensor
 
 from heatproof._check import check_whole, message
-from heatproof.equation.graph import Graph, GraphProblem
+from heatproof.equation.graph import Graph, GraphProblem, symmetric_action
 from heatproof.errors import InputError
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
-from heatproof.solvers.graph._action import symmetric_action
 from heatproof.solvers.graph._solver import GraphSolver, properties_on_graph
 
 __all__ = ["GraphExact", "chebyshev_coefficients"]

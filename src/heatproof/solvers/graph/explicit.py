@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal, Self, final
 
 from pydantic import Field
-from torch import Tensor
 
 from heatproof._check import check_whole
-from heatproof.equation.graph import GraphProblem
+from heatproof.equation.graph import GraphProblem, explicit_steps, monotone_steps
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
-from heatproof.solvers.graph._action import symmetric_action
 from heatproof.solvers.graph._solver import GraphSolver, many_steps, properties_on_graph
 
 __all__ = ["GraphExplicit"]
@@ -55,21 +52,14 @@ class GraphExplicit(GraphSolver):
     def _solve(self, problem: GraphProblem, duration: float) -> Solution:
         steps = self._steps(problem, duration)
         kappa = problem.diffusivity * duration / steps
-
-        def walk(u: Tensor) -> Tensor:
-            for _ in range(steps):
-                u = u - kappa * problem.graph.laplacian(u)
-            return u
-
-        numbers = {"steps": float(steps), "kappa": kappa}
-        return Solution(symmetric_action(walk, problem.initial), numbers=numbers)
+        values = explicit_steps(problem.graph, problem.initial, kappa, steps)
+        return Solution(values, numbers={"steps": float(steps), "kappa": kappa})
 
     def _steps(self, problem: GraphProblem, duration: float) -> int:
         """Return the number of equal steps, each within the bound."""
         whole = many_steps(duration, self.time_step)
         if not self.split:
             return whole
-        longest = problem.graph.monotone_step / problem.diffusivity
-        parts = max(1, math.ceil(duration / whole / longest / _ROUNDING))
+        parts = monotone_steps(problem.graph, problem.diffusivity * duration / whole)
         many_steps(duration, duration / whole / parts)
         return whole * parts

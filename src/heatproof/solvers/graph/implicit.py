@@ -7,18 +7,14 @@ from typing import ClassVar, Literal, Self, final
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from heatproof._check import check_whole
-from heatproof.equation.graph import Graph, GraphProblem
+from heatproof.equation.graph import GraphProblem, implicit_steps
 from heatproof.solvers._properties import Properties
 from heatproof.solvers._solution import Solution
-from heatproof.solvers.graph._action import symmetric_action
 from heatproof.solvers.graph._solver import GraphSolver, many_steps, properties_on_graph
 
 __all__ = ["GraphImplicit"]
-
-_MOST_ITERATIONS = 10_000
 
 
 @final
@@ -46,17 +42,7 @@ class GraphImplicit(GraphSolver):
     def _solve(self, problem: GraphProblem, duration: float) -> Solution:
         steps = many_steps(duration, self.time_step)
         kappa = problem.diffusivity * duration / steps
-        left: list[float] = []
-        tolerance = 64 * torch.finfo(problem.initial.dtype).eps
-
-        def walk(u: Tensor) -> Tensor:
-            for _ in range(steps):
-                u, remains = _step(problem.graph, kappa, u, tolerance)
-                left.append(remains)
-            return u
-
-        values = symmetric_action(walk, problem.initial)
-        bound = sum(left)
+        values, bound = implicit_steps(problem.graph, problem.initial, kappa, steps)
         precision = math.sqrt(torch.finfo(problem.initial.dtype).eps)
         allowed = precision * float(problem.initial.detach().abs().max())
         numbers = {"steps": float(steps), "kappa": kappa, "error_bound": bound}
@@ -66,26 +52,3 @@ class GraphImplicit(GraphSolver):
             f"the linear systems are solved to {bound:.3g} only, {allowed:.3g} was wanted; shorter steps"
         )
         return Solution(values, numbers=numbers, success=False, sentence=sentence)
-
-
-def _step(graph: Graph, kappa: float, u: Tensor, tolerance: float) -> tuple[Tensor, float]:
-    """Return (I + κ𝓛)⁻¹u by conjugate gradients from u, a column each, and the largest residual."""
-    wanted = tolerance * u.abs().amax(dim=0)
-    solution, residual = u, -kappa * graph.laplacian(u)
-    direction, square = residual, residual.square().sum(dim=0)
-    for _ in range(_MOST_ITERATIONS):
-        open_columns = residual.abs().amax(dim=0) > wanted
-        if not bool(open_columns.any()):
-            break
-        image = direction + kappa * graph.laplacian(direction)
-        length = _ratio(square, (direction * image).sum(dim=0), open_columns)
-        solution, residual = solution + length * direction, residual - length * image
-        previous, square = square, residual.square().sum(dim=0)
-        direction = residual + _ratio(square, previous, open_columns) * direction
-    remains = u - solution - kappa * graph.laplacian(solution)
-    return solution, float(remains.abs().max())
-
-
-def _ratio(above: Tensor, below: Tensor, where: Tensor) -> Tensor:
-    """Return above/below where asked for, else 0."""
-    return torch.where(where, above / torch.where(where, below, 1), 0)

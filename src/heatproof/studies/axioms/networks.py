@@ -17,6 +17,7 @@ from heatproof.networks import EquationLayer, GaussianInjection, Residual, Stoch
 from heatproof.networks.residual_mlp import ResidualMLPBackbone
 from heatproof.networks.time import TimeConditioned, append_time
 from heatproof.runs.config import RunConfig
+from heatproof.runs.document import apply_overrides
 from heatproof.runs.identity import run_data
 from heatproof.runs.presets import preset
 from heatproof.runs.training import load_model, train_run
@@ -76,10 +77,8 @@ class Trained:
 
 def train_recipe(study: Axioms, recipe: str, progress: Progress) -> Trained:
     """Train a recipe, and return the network with test inputs that are spread over the split."""
-    document = preset(recipe) | {"seed": study.seed}
-    if study.budget is not None:
-        document["training"] = document["training"] | {"epochs": None, "budget": study.budget}
-    config = RunConfig.from_mapping(document)
+    changes = [] if study.budget is None else [f"training.budget={study.budget}"]
+    config = RunConfig.from_mapping(apply_overrides(preset(recipe), [f"seed={study.seed}", *changes]))
     with tempfile.TemporaryDirectory() as place:
         folder = train_run(config, Path(place) / "run", progress=progress)
         model, data = load_model(folder), run_data(folder)
