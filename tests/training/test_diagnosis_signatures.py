@@ -127,7 +127,7 @@ class TestUnderFitting:
         settings = {"batch_size": 32, "device": "cpu"}
         train(model, data, plain, TrainingSettings(epochs=8, **settings))
         slow = TrainingSettings(epochs=14, learning_rate=0.01, warmup=0.9, **settings)
-        with pytest.warns(TrainingWarning, match="under-fitting: Training accuracy fell"):
+        with pytest.warns(TrainingWarning, match="epoch 7: under-fitting"):
             result = train(model, data, heavy, slow)
         first = result.findings[0]
         assert first.signature == "under-fitting"
