@@ -28,7 +28,7 @@ import sys
 from typing import Any
 
 from training_cells import Cell, Plan, Protocol
-from training_contestants import CONSISTENCY, FEW, GAUSSIAN, OURS, definition
+from training_contestants import CONSISTENCY, FEW, GAUSSIAN, OURS, STEADY, definition
 from training_run import main
 
 LEARNING_RATE = 0.05
@@ -61,7 +61,7 @@ def cpu(quick: bool) -> Plan:
     every = 1_000 if quick else 50
     repeated = [_cell(name, 0.5, seed, every) for seed in (1, 2) for name in (CONSISTENCY, OURS)]
     first = [_cell(name, noise_std, 0, every) for noise_std in LEVELS for name in FIRST]
-    others = [_cell(name, 0.5, 0, every) for name in OTHERS]
+    others = [_cell(STEADY, 1.0, 0, every), *(_cell(name, 0.5, 0, every) for name in OTHERS)]
     training = {
         "budget": 6,
         "batch_size": 256,

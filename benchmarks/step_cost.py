@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from training_contestants import CONSISTENCY, CONTESTANTS, OURS, definition, paper
+from training_contestants import CONSISTENCY, CONTESTANTS, OURS, STEADY, definition, paper
 
 from heatproof.cli._allocator import keep_memory
 
@@ -150,7 +150,7 @@ def _row(
 
 
 def _others() -> list[str]:
-    return [name for name in CONTESTANTS if name not in {NATURAL, OURS, "convection_diffusion"}]
+    return [name for name in CONTESTANTS if name not in {NATURAL, OURS, STEADY, "convection_diffusion"}]
 
 
 def _definition(name: str, noise_std: float) -> Mapping[str, Any]:

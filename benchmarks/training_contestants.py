@@ -23,11 +23,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["CONSISTENCY", "CONTESTANTS", "FEW", "GAUSSIAN", "OURS", "definition"]
+__all__ = ["CONSISTENCY", "CONTESTANTS", "FEW", "GAUSSIAN", "OURS", "STEADY", "definition", "ours", "paper"]
 
 Definition: TypeAlias = Mapping[str, Any]
 
 GAUSSIAN, CONSISTENCY, OURS = "gaussian_augmentation", "consistency", "ours"
+STEADY = "ours_constant_pace"
+"""A variant of ours, which is no rival of it: a hopeless input is carried as far as a sure one."""
+
 FEW = ("macer_few", "smoothadv_few", "smoothmix_few")
 
 _BALL = {"radius": 1.0, "steps": 10, "input_range": (0.0, 1.0)}
@@ -76,6 +79,7 @@ CONTESTANTS: dict[str, Callable[[float], Definition]] = {
     "trades": lambda _: {"name": "trades", "weight": 6.0, **_BALL},
     "convection_diffusion": paper,
     OURS: ours,
+    STEADY: lambda s: {**ours(s), "pace": "constant"},
 }
 """Every objective but consistency, whose weight depends on the data; see `definition`."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from training_cells import Plan
-from training_contestants import CONSISTENCY, OURS
+from training_contestants import CONSISTENCY, OURS, STEADY
 
 from heatproof._intervals import lower_bound, proportion
 from heatproof.noise import Gaussian
@@ -98,7 +98,7 @@ def above_all_others(plan: Plan, summary: dict[str, Any]) -> list[dict[str, Any]
     """
     judged = []
     for noise_std in sorted({cell.noise_std for cell in plan.cells}):
-        wanted = {cell.objective for cell in plan.cells if cell.noise_std == noise_std} - {OURS}
+        wanted = {cell.objective for cell in plan.cells if cell.noise_std == noise_std} - {OURS, STEADY}
         found = next((one for one in summary["levels"] if one["noise_std"] == noise_std), None)
         pairs = {} if found is None else found["differences"]
         known = {name: pairs[name] for name in wanted if pairs.get(name) is not None}

@@ -80,7 +80,7 @@ def test_a_configuration_that_is_missing_a_folder_or_binary(
         ("network=lenet", "event_shape: got (1, 8, 8)"),
         ("network.widths=[0]", "network.widths.0: got 0"),
         ("network.depth=3", "network.depth: got an unknown key"),
-        ("objective=gaussian_augmentation", "objective.noise_std: got nothing"),
+        ("objective=gaussian_augmentation", "objective.noise_std or noise: got neither"),
         ("objective.noise_std=-1", "objective.noise_std: got -1"),
         ("objective={name: convection_diffusion, noise_std: 0.2, weight: 1}", "time"),
         ("attack.radii={}", "attack.radii: got {}"),

@@ -45,7 +45,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     folder = tmp_path_factory.mktemp("pair")
     stopped(folder / "stopped.safetensors")
     processes = [_start(rank, folder) for rank in range(2)]
-    outputs = [process.communicate(timeout=200)[0] for process in processes]
+    outputs = [process.communicate(timeout=280)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert not any("Warning" in output for output in outputs), outputs
     told = tuple(json.loads((folder / f"told{rank}").read_text()) for rank in range(2))
