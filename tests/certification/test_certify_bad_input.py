@@ -31,7 +31,7 @@ CALLS = {
     "Unflatten on inputs": "bound(nn.Unflatten(1, (2, 2)), (5,))",
     "LeakyReLU with slope nan": "bound(nn.LeakyReLU(float('nan')), (3,))",
     "PReLU with slope nan": "bound(nn.PReLU(init=float('nan')), (3,))",
-    "last size is 3": "bound(hp.networks.PotentialFlow(3), (4,))",
+    "inputs of features=3": "bound(hp.networks.PotentialFlow(3), (4,))",
     "ZeroDivisionError": "certify(hp.BlackBox(lambda rows: 1 / 0, classes=2))",
     "KeyError": "certify(hp.BlackBox(lambda rows: {}['a'], classes=2))",
     "ZeroDivisionError (division by zero) for float32": "certify(lambda rows: 1 / 0)",
