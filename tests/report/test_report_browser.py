@@ -91,6 +91,7 @@ def visit(browser: Browser, tmp_path: Path) -> Opener:
             offline=True,
         )
         visited = _Visit(context.new_page())
+        visited.page.set_default_timeout(120_000)  # a busy machine
         visited.listen()
         visited.page.goto(path.as_uri())
         visited.page.wait_for_selector(f"html[data-drawn={scheme}]", timeout=30_000)

@@ -94,6 +94,7 @@ def test_slider_and_button_move_the_charts(
     (tmp_path / "page.html").write_text(render_evolution(contents), encoding="utf-8")
     context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
     page, said = context.new_page(), list[str]()
+    page.set_default_timeout(120_000)  # a busy machine
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((tmp_path / "page.html").as_uri())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,11 @@ def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
         {"name": "two", "data": {"name": "half_moons"}, "network": {"name": "mlp"}}
     )
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for call in (lambda: train_run(config, tmp_path / "run"), lambda: resume_run(tmp_path / "run")):
+    calls: list[Callable[[], object]] = [
+        lambda: train_run(config, tmp_path / "run"),
+        lambda: resume_run(tmp_path / "run"),
+    ]
+    for call in calls:
         with pytest.raises(InputError, match="processes: got 2; allowed: 1 for a run folder") as caught:
             call()
         assert "heatproof.train" in str(caught.value)

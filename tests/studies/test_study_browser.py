@@ -56,6 +56,7 @@ def test_drawn_quiet_and_readable(
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     page, said, asked = context.new_page(), [], []
+    page.set_default_timeout(120_000)  # a busy machine
     page.on("console", lambda line: said.append(line.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
