@@ -186,3 +186,17 @@ def test_networks_of_the_package_state_a_bound(settings: NetworkSettings, shape:
 def test_a_network_in_training_mode_is_refused() -> None:
     with pytest.raises(LipschitzError, match=r"BatchNorm2d.*eval"):
         lipschitz_bound(ResNet(depth=8, width=2).build((3, 8, 8), 4), (3, 8, 8))
+
+
+def test_an_exchange_of_activations_does_not_reach_it() -> None:
+    """Trees are walked to put another activation in place; the bound 1 holds for these two alone."""
+    flow = PotentialFlow(4).eval()
+    assert [type(part) for part in flow.modules()] == [PotentialFlow]
+
+
+def test_a_move_forgets_the_step() -> None:
+    flow = PotentialFlow(4).eval()
+    flow(torch.zeros(1, 4))
+    assert flow._kept is not None
+    flow.double()
+    assert flow._kept is None

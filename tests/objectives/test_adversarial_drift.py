@@ -125,3 +125,17 @@ def test_the_caller_s_inputs_are_left_alone() -> None:
     AdversarialDrift(noise_std=0.3)(model, given, y, seeded()).total.backward()
     assert given.grad is None
     assert torch.equal(given.detach(), x)
+
+
+@pytest.mark.parametrize("pace", ["confidence", "constant"])
+def test_no_drift_is_longer_than_asked_however_flat_the_loss(pace: str) -> None:
+    """Slopes down to where float32 squares underflow, and to 0."""
+    linear = nn.Linear(2, 2, bias=False)
+    for margin in range(0, 201, 8):
+        linear.weight.data = torch.tensor([[margin / 2.0, 0.0], [-margin / 2.0, 0.0]])
+        model = Heard(linear)
+        objective = AdversarialDrift(noise_std=0.1, pace=pace)
+        x = torch.tensor([[1.0, 0.0]])
+        objective(model, x, torch.tensor([0]), seeded())
+        moved = model.asked[1] - objective.noisy(x, 2, seeded())[1]
+        assert float(moved.norm()) <= 0.2 * (1 + 1e-4)

@@ -68,7 +68,7 @@ class NodeCertificate:
     """At `node` the smoothed network answers `candidate` for every change with ‖Δ‖_F < `radius`.
 
     `p_lower` is the lower bound of its probability, from `votes` of the estimation draws, with `law` taken
-    off. It abstains where p_lower ≤ ½. `target` is the true label, None where it is not known.
+    off. It abstains where no radius is left. `target` is the true label, None where it is not known.
     """
 
     node: int
@@ -160,7 +160,7 @@ def make_node_certificates(
             NodeCertificate(
                 node=node,
                 candidate=int(candidates[position]),
-                abstained=p_lower <= 0.5,
+                abstained=radius <= 0,
                 p_lower=p_lower,
                 radius=radius,
                 votes=int(votes[position]),

@@ -88,7 +88,7 @@ def certify_nodes(
     chosen, targets = _chosen(nodes, len(features)), _targets(labels, len(features))
     level = level_of_one(alpha, len(chosen), _LEVELS[multiplicity])
     lattice = Lattice.for_noise(Gaussian(noise_std=noise_std), grid_step)
-    given = features.detach().cpu()
+    given = features.detach().cpu().clone()  # a model may work in place
     identity, writes = fingerprint(model), written([model])
     with evaluating(model):
         counter = _Counter(model, lattice, given, seed=seed, chosen=chosen)
@@ -129,9 +129,9 @@ class _Counter:
         chosen: Int64[np.ndarray, " chosen"],
     ) -> None:
         self.model, self.lattice, self.seed = model, lattice, seed
-        self.classes = _tried(model, features)
         self.codes = lattice.ready(lattice.codes(features[None])[0])
         self.key, self.chosen = content_key(features), torch.from_numpy(chosen)
+        self.classes = _tried(model, features)
         self.device = device_of(model)
 
     def counts(
@@ -190,7 +190,7 @@ def _targets(labels: object, count: int) -> Int64[np.ndarray, " nodes"] | None:
 
 def _tried(model: Classifier, features: Tensor) -> int:
     """Return K, from a model that answers the same matrix the same way twice. Errors: `ModelError`."""
-    first, again = (asked(model, features, device_of(model), None).clone() for _ in range(2))
+    first, again = (asked(model, features.clone(), device_of(model), None).clone() for _ in range(2))
     scale = 1 + first.float().abs().amax(dim=1, keepdim=True)
     if bool(((first.float() - again.float()).abs() > _TOLERANCE * scale).any()):
         got = "a model that answers the same features differently when asked again"

@@ -8,6 +8,7 @@ difference is multiplied by I − h·WᵀDW, whose eigenvalues lie in [−1, 1].
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Self
 
 import torch
@@ -20,14 +21,16 @@ from heatproof.lipschitz import Bound
 
 __all__ = ["FlowLayer"]
 
-_MONOTONE: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+_MONOTONE: dict[str, Callable[[Tensor], Tensor]] = {"relu": nn.functional.relu, "tanh": torch.tanh}
+"""Functions and no modules: what walks a network and exchanges its activations must not reach them."""
 
 
 class FlowLayer(nn.Module, ABC):
     """An explicit step of the gradient flow of a convex potential, 1-Lipschitz in ℓ2 by construction.
 
     Subclasses apply W and its adjoint and say what bounds ‖W‖₂. In training the step has gradients; in
-    evaluation mode it is computed once for given weights and has none.
+    evaluation mode it is computed once for given weights and has none. Who writes weights through `.data`,
+    which PyTorch does not count, calls `eval()` once more.
     """
 
     weight: nn.Parameter
@@ -35,19 +38,25 @@ class FlowLayer(nn.Module, ABC):
 
     def __init__(self, activation: str) -> None:
         super().__init__()
-        self.activation = _MONOTONE[check_choice("activation", activation, _MONOTONE)]()
+        self._rho = check_choice("activation", activation, _MONOTONE)
         self._kept: tuple[Tensor, int, int, Tensor] | None = None
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch *event"]:
         """Return the state after the step."""
-        z = self.activation(self._apply_weight(x))
-        moved: Tensor = x - self._step().to(x.dtype) * self._apply_adjoint(z)
+        z = _MONOTONE[self._rho](self._apply_weight(x))
+        moved: Tensor = x - self._step() * self._apply_adjoint(z)
         return moved
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and evaluation; what was kept of the weights is forgotten."""
         self._kept = None
         return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or convert the weights; what was kept of them is forgotten."""
+        self._kept = None
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def lipschitz_bound(self, event_shape: tuple[int, ...]) -> Bound:
         """Return 1, and have the step computed anew from the weights as they are.

@@ -11,8 +11,8 @@ F_j = softmax(f(z_j)) and F̂ their mean,
 
     L = mean_j CE(F_j, y) + λ·mean_j KL(F̂ ‖ F_j) + η·H(F̂).
 
-The middle term is a residual: how far the values that are averaged are from the average, with KL for the
-square and the solution eliminated (Σ_j KL(F_j ‖ q) is least at q = F̂).
+The middle term is a residual: how far the values that are averaged are from their average F̂, with KL for the
+square, its sides as in Jeong & Shin (2020).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
+from heatproof.attacks._norms import NORMS, per_row
 from heatproof.objectives._agreement import agreement
 from heatproof.objectives._noisy import NoisyObjective
 from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy, logits_of
@@ -88,9 +89,12 @@ class AdversarialDrift(NoisyObjective):
             return torch.zeros_like(points)
         loss = cross_entropy(logits, y) * len(y)
         (slope,) = torch.autograd.grad(loss, points, retain_graph=True)
-        size = slope.flatten(1).norm(dim=1).clamp_min(torch.finfo(slope.dtype).tiny)
-        length = self.drift * self.smoothing_noise.scale / size
+        shift: Tensor = per_row(self._lengths(logits, y), slope) * NORMS["l2"].steepest(slope)
+        return shift
+
+    def _lengths(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return ρ·p, or ρ, of each row."""
+        length = torch.full_like(logits.detach()[:, 0], self.drift * self.smoothing_noise.scale)
         if self.pace == "confidence":
             length = length * logits.detach().softmax(dim=-1).gather(1, y[:, None])[:, 0]
-        shift: Tensor = slope * length.view(-1, *(1,) * (points.ndim - 1))
-        return shift
+        return length

@@ -73,7 +73,9 @@ def train(
     batch is cut into `shares` equal parts (as many as processes, if left out), each process computes its own,
     and gradients are averaged, as are the losses and accuracies of records. Each share has noise, dropout and
     batch statistics of its own, keyed by its place: one process with `shares=N` takes the same steps as N
-    processes but for rounding, whatever the objective. It takes those of a single share where the objective
+    processes but for rounding, whatever the objective, unless the objective searches in evaluation mode
+    (adversarial, TRADES, SmoothAdv, SmoothMix) through running statistics, which each process has of its own
+    within an epoch. It takes those of a single share where the objective
     is a mean over rows, nothing is drawn and no layer mixes rows. Running statistics of batch normalisation
     are those of the first process. That one alone writes checkpoints, which all must be able to read, and
     calls `on_epoch` and `progress`. `heatproof.finetune` and the command line train in one process.

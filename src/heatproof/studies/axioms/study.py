@@ -79,7 +79,7 @@ class Axioms(Study):
             functions=6,
             starts=4,
             ascents=12,
-            halvings=4,
+            halvings=5,
             paths=64,
             recipes=("digits_convection_diffusion", "half_moons"),
             budget=40,
