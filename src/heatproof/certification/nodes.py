@@ -92,6 +92,7 @@ def certify_nodes(
     identity, writes = fingerprint(model), written([model])
     with evaluating(model):
         counter = _Counter(model, lattice, given, seed=seed, chosen=chosen)
+        _check_targets(targets, counter.classes)
         selection = counter.counts(Stage.SELECTION, n0, progress, (0, n0 + n))
         estimation = counter.counts(Stage.ESTIMATION, n, progress, (n0, n0 + n))
     if written([model]) != writes or fingerprint(model) != identity:
@@ -186,6 +187,14 @@ def _targets(labels: object, count: int) -> Int64[np.ndarray, " nodes"] | None:
         )
         raise DataError(message("labels", got, f"an int64 tensor of shape ({count},)"), name="labels")
     return labels.cpu().numpy()
+
+
+def _check_targets(targets: Int64[np.ndarray, " nodes"] | None, classes: int) -> None:
+    """Refuse labels that are no class of the model, and not −1 for none. Errors: `DataError`."""
+    if targets is not None and (int(targets.min()) < -1 or int(targets.max()) >= classes):
+        got = f"labels from {int(targets.min())} to {int(targets.max())}"
+        allowed = f"0…{classes - 1}, the model's classes, or −1 for none"
+        raise DataError(message("labels", got, allowed), name="labels")
 
 
 def _tried(model: Classifier, features: Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -130,7 +131,7 @@ def _table(study: HalfMoons, chosen: _Chosen, ceilings: Sequence[float]) -> Stud
     columns = (
         "training",
         "classifier",
-        "chosen, by repeat",
+        "chosen, over repeats",
         "natural",
         f"robust at {number(study.radius)}",
         f"certified at {number(study.radius)}",
@@ -148,12 +149,13 @@ def _table(study: HalfMoons, chosen: _Chosen, ceilings: Sequence[float]) -> Stud
 
 
 def _row(contestant: Contestant, found: Sequence[Choice]) -> tuple[str, ...]:
-    words = [one.candidate.words for one in found]
+    words = Counter(one.candidate.words for one in found)
+    chosen = [f"{one} ({count}×)" if count > 1 else one for one, count in words.most_common() if one]
     certified = [one.found["certified"] for one in found if "certified" in one.found]
     return (
         contestant.words,
         contestant.classifier,
-        "; ".join(words) if any(words) else "–",
+        "; ".join(chosen) or "–",
         share([one.found["natural"] for one in found]),
         share([one.found["robust"] for one in found]),
         share(certified) if certified else "–",

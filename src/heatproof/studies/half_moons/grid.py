@@ -141,8 +141,8 @@ def _longer(study: HalfMoons, results: Results) -> Verdict:
         "the budget win back half of it",
         [a - (b + c) / 2 for a, b, c in zip(accuracy, short, zero, strict=True)],
         "natural accuracy above half-way between that budget's and λ = 0",
-        f"σ² = {number(each)}: {percent(_mean(short))} %, with the longer budget {percent(_mean(accuracy))} "
-        f"%, λ = 0 {percent(_mean(zero))} %",
+        f"at σ² = {number(each)} {percent(_mean(short))} %, with the longer budget "
+        f"{percent(_mean(accuracy))} %; λ = 0 {percent(_mean(zero))} %",
     )
 
 

@@ -42,8 +42,8 @@ class HalfMoons(Study):
             "expectation over fresh noise, judged by u itself."
         ),
         (
-            "What is chosen is chosen on validation inputs, for each repeat on its own; test inputs are "
-            "looked at once. Intervals are over repeats, which differ in data and weights; each claim has "
+            "What is chosen is chosen on validation inputs, for each repeat on its own; test inputs have no "
+            "part in it. Intervals are over repeats, which differ in data and weights; each claim has "
             "its own, at 95 %."
         ),
     )
