@@ -11,7 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from heatproof._check import message, nearest
 from heatproof.errors import InputError, UnknownNameError
 
-__all__ = ["Specification"]
+__all__ = ["Specification", "named"]
+
+
+def named(value: Any) -> Any:
+    """Return settings that are given by their name alone as a mapping: what a field calls beforehand."""
+    return {"name": value} if isinstance(value, str) else value
 
 
 class Specification(BaseModel):

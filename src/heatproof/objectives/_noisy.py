@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import torch
 from jaxtyping import Float
@@ -13,16 +13,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from heatproof._check import message
+from heatproof._specification import named
 from heatproof.errors import InputError
 from heatproof.noise import AnyNoise, Gaussian, Noise
 from heatproof.noise.additive import check_additive, draw
 from heatproof.objectives._objective import Objective, logits_of
 
 __all__ = ["MaybeNoisyObjective", "NoisyObjective", "copies_logits", "log_mean"]
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
 
 
 class MaybeNoisyObjective(Objective, ABC):
@@ -34,7 +31,7 @@ class MaybeNoisyObjective(Objective, ABC):
     """
 
     noise_std: float | None = Field(None, ge=1e-9, le=1e9)
-    noise: Annotated[AnyNoise, BeforeValidator(_named)] | None = None
+    noise: Annotated[AnyNoise, BeforeValidator(named)] | None = None
 
     @model_validator(mode="after")
     def _check_one_noise(self) -> Self:

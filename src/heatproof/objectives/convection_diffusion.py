@@ -18,7 +18,7 @@ At the stability bound, with one direction, the residual is
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from jaxtyping import Float, Int64
@@ -26,6 +26,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from heatproof._check import message
+from heatproof._specification import named
 from heatproof.equation import diffusivity_of, noise_std_of
 from heatproof.equation.laplacian import DifferenceLaplacian, Directions
 from heatproof.errors import InputError, StabilityWarning
@@ -35,10 +36,6 @@ from heatproof.objectives._evaluations import Points, Values
 from heatproof.objectives._objective import Losses, Objective, Passes, check_batch, cross_entropy, logits_of
 
 __all__ = ["ConvectionDiffusion"]
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
 
 
 class ConvectionDiffusion(Objective):
@@ -76,7 +73,7 @@ class ConvectionDiffusion(Objective):
     diffusivity: float | None = Field(None, ge=1e-18, le=1e18)
     weight: float = Field(10.0, ge=0, le=1e9)
     time_step: float = Field(1.0, ge=1e-3, le=1)
-    laplacian: Annotated[DifferenceLaplacian, BeforeValidator(_named)] = Directions()
+    laplacian: Annotated[DifferenceLaplacian, BeforeValidator(named)] = Directions()
     space_step: float | None = Field(None, ge=1e-9, le=1e9)
     residual_of: Literal["probabilities", "logits"] = "probabilities"
     residual_at: Literal["data", "noisy"] = "data"

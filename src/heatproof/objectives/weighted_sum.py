@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import reduce
 from operator import add
-from typing import Annotated, Any, Literal, Self, final
+from typing import Annotated, Literal, Self, final
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
 from heatproof._check import message
-from heatproof._specification import Specification
+from heatproof._specification import Specification, named
 from heatproof.errors import InputError
 from heatproof.noise import Gaussian, Noise
 from heatproof.objectives._objective import Losses, Objective, Passes
@@ -22,16 +22,12 @@ from heatproof.objectives._single import SingleObjective
 __all__ = ["Term", "WeightedSum"]
 
 
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
 @final
 class Term(Specification):
     """One term of a sum: a weight w ≥ 0 and an objective."""
 
     weight: float = Field(1.0, ge=0, le=1e9)
-    objective: Annotated[SingleObjective, BeforeValidator(_named)]
+    objective: Annotated[SingleObjective, BeforeValidator(named)]
 
 
 @final

@@ -8,7 +8,7 @@ import torch
 import yaml
 from pydantic import BeforeValidator, Field, field_validator
 
-from heatproof._specification import Specification
+from heatproof._specification import Specification, named
 from heatproof.certification import Execution
 from heatproof.certification._procedure import procedure
 from heatproof.data import Split
@@ -113,10 +113,6 @@ class CertifySettings(Selection):
         )
 
 
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
 class RunConfig(Specification):
     """One document that says everything about a run; written to its folder as `config.yaml`.
 
@@ -126,9 +122,9 @@ class RunConfig(Specification):
 
     name: str = Field(min_length=1, max_length=100)
     seed: int = Field(0, ge=0, lt=2**63)
-    data: Annotated[DataSettings, BeforeValidator(_named)]
-    network: Annotated[NetworkSettings, BeforeValidator(_named)]
-    objective: Annotated[ObjectiveSettings, BeforeValidator(_named)] = Natural()
+    data: Annotated[DataSettings, BeforeValidator(named)]
+    network: Annotated[NetworkSettings, BeforeValidator(named)]
+    objective: Annotated[ObjectiveSettings, BeforeValidator(named)] = Natural()
     training: TrainingSettings = TrainingSettings()
     attack: AttackSettings = AttackSettings()
     certify: CertifySettings = CertifySettings()
