@@ -25,9 +25,18 @@ from heatproof.attacks._model import input_gradient
 from heatproof.attacks._norms import NORMS, per_row
 from heatproof.attacks.pgd import STEP
 from heatproof.errors import DataError, InputError
+from heatproof.objectives._noisy import copies_logits, log_mean
 from heatproof.objectives._objective import Objective
 
-__all__ = ["BoxObjective", "SearchObjective", "ascend", "label_losses", "lent", "uniform_in_ball"]
+__all__ = [
+    "BoxObjective",
+    "SearchObjective",
+    "ascend",
+    "label_losses",
+    "lent",
+    "smoothed_losses",
+    "uniform_in_ball",
+]
 
 
 class BoxObjective(Objective, ABC):
@@ -116,6 +125,14 @@ def label_losses(
     if y.device.type == "cpu":
         check_labels("y", y, count=len(logits), classes=logits.shape[1])
     return cross_entropy(logits, y)
+
+
+def smoothed_losses(
+    model: nn.Module, points: Float[Tensor, "copies batch *event"], y: Int64[Tensor, " batch"]
+) -> Float64[Tensor, " batch"]:
+    """Return −log of the mean probability of y over the copies, each row's loss under the smoothed model."""
+    logits = copies_logits(model, points).double()
+    return label_losses(log_mean(logits.log_softmax(dim=-1)), y)
 
 
 def uniform_in_ball(budget: Budget, generator: torch.Generator) -> Float[Tensor, "batch *event"]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Annotated, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
@@ -17,9 +17,9 @@ from heatproof._specification import named
 from heatproof.errors import InputError
 from heatproof.noise import AnyNoise, Gaussian, Noise
 from heatproof.noise.additive import check_additive, draw
-from heatproof.objectives._objective import Objective, logits_of
+from heatproof.objectives._objective import Objective, cross_entropy, logits_of
 
-__all__ = ["MaybeNoisyObjective", "NoisyObjective", "copies_logits", "log_mean"]
+__all__ = ["MaybeNoisyObjective", "NoisyObjective", "copies_cross_entropy", "copies_logits", "log_mean"]
 
 
 class MaybeNoisyObjective(Objective, ABC):
@@ -85,6 +85,13 @@ def copies_logits(
     flat = logits_of(model(points.flatten(0, 1)), copies * rows)
     logits: Tensor = flat.unflatten(0, (copies, rows))
     return logits
+
+
+def copies_cross_entropy(
+    logits: Float[Tensor, "copies batch classes"], y: Int64[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy over all copies."""
+    return cross_entropy(logits.flatten(0, 1), y.repeat(len(logits)))
 
 
 def log_mean(

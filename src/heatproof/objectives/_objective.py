@@ -14,7 +14,7 @@ from heatproof._specification import Specification
 from heatproof.errors import DataError, InputError, ModelError
 from heatproof.noise import Noise
 
-__all__ = ["Losses", "Objective", "Passes", "check_batch", "cross_entropy", "logits_of"]
+__all__ = ["Losses", "Objective", "Passes", "cross_entropy", "logits_of"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,6 @@ class Objective(Specification):
         del dimension
         return ""
 
-    @abstractmethod
     def __call__(
         self,
         model: nn.Module,
@@ -95,8 +94,20 @@ class Objective(Specification):
 
         Errors: `InputError` for a batch without rows, `DataError` for labels that are not int64 (B,) or not
         among the model's classes (values are looked at on the CPU only), `ModelError` for an output that is
-        no floating-point (B, K).
+        no floating-point (B, K); those that an objective names besides.
         """
+        _check_batch(x, y)
+        return self._losses(model, x, y, generator)
+
+    @abstractmethod
+    def _losses(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "batch *event"],
+        y: Int64[Tensor, " batch"],
+        generator: torch.Generator,
+    ) -> Losses:
+        """Return the losses on a batch whose shapes and types are right."""
 
 
 def cross_entropy(logits: Float[Tensor, "batch classes"], y: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
@@ -110,7 +121,7 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], y: Int64[Tensor, " bat
     return nn.functional.cross_entropy(logits, y)
 
 
-def check_batch(x: Float[Tensor, "batch *event"], y: Int64[Tensor, " batch"]) -> None:
+def _check_batch(x: Float[Tensor, "batch *event"], y: Int64[Tensor, " batch"]) -> None:
     """Refuse what would be broadcast, ignored or taken for something else. Looks at shapes and types only."""
     if x.ndim < 2 or x.numel() == 0 or not x.is_floating_point():
         got, allowed = f"{x.dtype} of shape {tuple(x.shape)}", "floating-point (B, *event) with B ≥ 1"

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from heatproof.objectives._ascent import SearchObjective, ascend, label_losses, lent, uniform_in_ball
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Passes, cross_entropy, logits_of
 
 __all__ = ["Adversarial"]
 
@@ -37,7 +37,7 @@ class Adversarial(SearchObjective):
         del dimension
         return Passes(self.steps + 1, self.steps + 1)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -45,7 +45,6 @@ class Adversarial(SearchObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return the cross-entropy at the points found. Errors: those of every objective; `DataError`."""
-        check_batch(x, y)
         loss = cross_entropy(logits_of(model(self.worst_points(model, x, y, generator)), len(x)), y)
         return Losses(loss, {"cross_entropy": loss})
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from heatproof.attacks._norms import NORMS, per_row
 from heatproof.objectives._agreement import agreement
 from heatproof.objectives._noisy import NoisyObjective
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Passes, cross_entropy, logits_of
 
 __all__ = ["AdversarialDrift"]
 
@@ -62,7 +62,7 @@ class AdversarialDrift(NoisyObjective):
         del dimension
         return Passes(2, 3 if self.drift else 2)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -70,7 +70,6 @@ class AdversarialDrift(NoisyObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return L with parts `cross_entropy`, `consistency` (the mean of KL) and `entropy` (of F̂)."""
-        check_batch(x, y)
         still, moved = self.noisy(x.detach(), 2, generator)
         with torch.enable_grad():
             still = still.requires_grad_(self.drift > 0)
@@ -78,10 +77,7 @@ class AdversarialDrift(NoisyObjective):
             shift = self._shift(first, still, y)
         second = logits_of(model(moved + shift), len(x))
         logits = torch.stack([first, second])
-        fit = torch.stack([cross_entropy(view, y) for view in logits]).mean()
-        divergence, entropy = agreement(logits)
-        total = fit + self.weight * divergence + self.entropy_weight * entropy
-        return Losses(total, {"cross_entropy": fit, "consistency": divergence, "entropy": entropy})
+        return agreement(logits, y, self.weight, self.entropy_weight)
 
     def _shift(self, logits: Tensor, points: Tensor, y: Tensor) -> Tensor:
         """Return ρ·p·v at the points, a constant; 0 where the loss is flat."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from heatproof.objectives._agreement import agreement
 from heatproof.objectives._noisy import NoisyObjective, copies_logits
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy
+from heatproof.objectives._objective import Losses, Passes
 
 __all__ = ["Consistency"]
 
@@ -49,7 +49,7 @@ class Consistency(NoisyObjective):
         del dimension
         return Passes(self.copies, self.copies)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -57,9 +57,5 @@ class Consistency(NoisyObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return L with parts `cross_entropy`, `consistency` (the mean of KL) and `entropy` (of F̂)."""
-        check_batch(x, y)
         logits = copies_logits(model, self.noisy(x, self.copies, generator))
-        first = torch.stack([cross_entropy(copy, y) for copy in logits]).mean()
-        divergence, entropy = agreement(logits)
-        total = first + self.weight * divergence + self.entropy_weight * entropy
-        return Losses(total, {"cross_entropy": first, "consistency": divergence, "entropy": entropy})
+        return agreement(logits, y, self.weight, self.entropy_weight)

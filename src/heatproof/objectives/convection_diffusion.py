@@ -33,7 +33,8 @@ from heatproof.errors import InputError, StabilityWarning
 from heatproof.noise import Gaussian
 from heatproof.noise.additive import draw
 from heatproof.objectives._evaluations import Points, Values
-from heatproof.objectives._objective import Losses, Objective, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._noisy import copies_cross_entropy
+from heatproof.objectives._objective import Losses, Objective, Passes, cross_entropy, logits_of
 
 __all__ = ["ConvectionDiffusion"]
 
@@ -173,7 +174,7 @@ class ConvectionDiffusion(Objective):
             "raise it, or leave it out."
         )
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -186,11 +187,10 @@ class ConvectionDiffusion(Objective):
         `InputError` if the model takes no time.
         """
         _require_time(model)
-        check_batch(x, y)
         points = self._points(x, generator)
         logits = logits_of(model(points.x, points.times), len(points.x)).unflatten(0, (-1, len(x)))
         values = points.split(logits)
-        second = self._residual(values, self.laplacian.weight(points.step, x[0].numel()))
+        second = self._residual(values, points.step, x[0].numel())
         first = self._labels(values, y)
         return Losses(first + self.weight * second, {"cross_entropy": first, "residual": second})
 
@@ -211,23 +211,19 @@ class ConvectionDiffusion(Objective):
         """Return L1."""
         if self.labels_at == "data":
             return torch.stack([cross_entropy(values.at_data[k], y) for k in range(self.steps + 1)]).mean()
-        views = values.views.flatten(0, 1)
-        return (cross_entropy(values.at_data[self.steps], y) + self._at_views(views, y)) / 2
+        at_views = copies_cross_entropy(values.views.flatten(0, 1), y)
+        return (cross_entropy(values.at_data[self.steps], y) + at_views) / 2
 
-    @staticmethod
-    def _at_views(views: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(views.flatten(0, 1), y.repeat(len(views)))
-
-    def _residual(self, values: Values, weight: float) -> Tensor:
-        """Return L2, with Δ_h's weight. What the explicit step keeps of the centre is 0 at the bound."""
+    def _residual(self, values: Values, step: float, dimension: int) -> Tensor:
+        """Return L2, of the explicit step with h = `step`."""
         read = (lambda logits: logits.softmax(dim=-1)) if self.residual_of == "probabilities" else _same
         centre = values.centre
         after = torch.stack([read(centre[k]) for k in range(1, self.steps + 1)])  # (1/τ, B, K)
         views = read(values.views).unflatten(1, (2, self._sets, -1)).sum(dim=1)  # (1/τ, S, J, B, K)
-        spread = weight * self.sigma_squared / self.steps
+        spread = self.laplacian.weight(step, dimension) * self.sigma_squared / self.steps
         before = spread * views.sum(dim=2)  # (1/τ, S, B, K)
-        if 0 in centre:
-            kept = 1 - 2 * spread * views.shape[2]
+        kept = self._kept(dimension)
+        if kept:
             before = before + kept * torch.stack([read(centre[k]) for k in range(self.steps)])[:, None]
         after = after.detach() if self.stop_gradient == "after" else after
         before = before.detach() if self.stop_gradient == "before" else before

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from heatproof.objectives._noisy import NoisyObjective
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Passes, cross_entropy, logits_of
 
 __all__ = ["GaussianAugmentation"]
 
@@ -29,7 +29,7 @@ class GaussianAugmentation(NoisyObjective):
         del dimension
         return Passes(1, 1)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -37,6 +37,5 @@ class GaussianAugmentation(NoisyObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return the cross-entropy at x + ξ."""
-        check_batch(x, y)
         loss = cross_entropy(logits_of(model(self.noisy(x, 1, generator)[0]), len(x)), y)
         return Losses(loss, {"cross_entropy": loss})

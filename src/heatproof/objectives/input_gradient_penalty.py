@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from heatproof._check import message
 from heatproof.errors import ModelError
 from heatproof.objectives._noisy import MaybeNoisyObjective
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Passes, cross_entropy, logits_of
 
 __all__ = ["InputGradientPenalty"]
 
@@ -47,7 +47,7 @@ class InputGradientPenalty(MaybeNoisyObjective):
         del dimension
         return Passes(1, 3)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -58,7 +58,6 @@ class InputGradientPenalty(MaybeNoisyObjective):
 
         Errors: those of every objective; `ModelError` for logits that have no derivative by the input.
         """
-        check_batch(x, y)
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
             points = self.noisy(x, 1, generator)[0].detach().clone().requires_grad_()

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from heatproof.objectives._noisy import NoisyObjective, copies_logits, log_mean
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy
+from heatproof.objectives._objective import Losses, Passes, cross_entropy
 from heatproof.objectives._quantile import quantile
 
 __all__ = ["MACER"]
@@ -58,7 +58,7 @@ class MACER(NoisyObjective):
         del dimension
         return Passes(self.copies, self.copies)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -66,7 +66,6 @@ class MACER(NoisyObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return L with parts `cross_entropy` and `radius_hinge` (that of λ)."""
-        check_batch(x, y)
         logits = copies_logits(model, self.noisy(x, self.copies, generator))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         first = cross_entropy(log_mean(logits.log_softmax(dim=-1)), y)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from heatproof.objectives._objective import Losses, Objective, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Objective, Passes, cross_entropy, logits_of
 
 __all__ = ["Natural"]
 
@@ -23,7 +23,7 @@ class Natural(Objective):
         del dimension
         return Passes(1, 1)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -32,6 +32,5 @@ class Natural(Objective):
     ) -> Losses:
         """Return the cross-entropy; `generator` is not used."""
         del generator
-        check_batch(x, y)
         loss = cross_entropy(logits_of(model(x), len(x)), y)
         return Losses(loss, {"cross_entropy": loss})

@@ -10,9 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from heatproof.noise.additive import draw
-from heatproof.objectives._ascent import SearchObjective, ascend, label_losses, lent
-from heatproof.objectives._noisy import NoisyObjective, copies_logits, log_mean
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy
+from heatproof.objectives._ascent import SearchObjective, ascend, lent, smoothed_losses
+from heatproof.objectives._noisy import NoisyObjective, copies_cross_entropy, copies_logits
+from heatproof.objectives._objective import Losses, Passes
 
 __all__ = ["SmoothAdv"]
 
@@ -46,7 +46,7 @@ class SmoothAdv(NoisyObjective, SearchObjective):
         count = self.copies * (self.steps + 1)
         return Passes(count, count)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -54,10 +54,9 @@ class SmoothAdv(NoisyObjective, SearchObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return L. Memory grows with m times the batch. Errors: those of every objective; `DataError`."""
-        check_batch(x, y)
         noise = draw(self.smoothing_noise, x, self.copies, generator)
         logits = copies_logits(model, self.worst_points(model, x, y, noise) + noise)
-        loss = cross_entropy(logits.flatten(0, 1), y.repeat(self.copies))
+        loss = copies_cross_entropy(logits, y)
         return Losses(loss, {"cross_entropy": loss})
 
     def worst_points(
@@ -71,7 +70,6 @@ class SmoothAdv(NoisyObjective, SearchObjective):
         with lent(model) as judge:
 
             def gain(points: Tensor) -> Tensor:
-                logits = copies_logits(judge, points + noise).double()
-                return label_losses(log_mean(logits.log_softmax(dim=-1)), y)
+                return smoothed_losses(judge, points + noise, y)
 
             return ascend(gain, x, self.budget(x), self.steps)

@@ -14,9 +14,9 @@ from heatproof.attacks._model import input_gradient
 from heatproof.attacks._norms import NORMS, per_row
 from heatproof.errors import InputError
 from heatproof.noise.additive import draw
-from heatproof.objectives._ascent import BoxObjective, label_losses, lent
-from heatproof.objectives._noisy import NoisyObjective, copies_logits, log_mean
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy
+from heatproof.objectives._ascent import BoxObjective, lent, smoothed_losses
+from heatproof.objectives._noisy import NoisyObjective, copies_cross_entropy, copies_logits
+from heatproof.objectives._objective import Losses, Passes
 
 __all__ = ["SmoothMix"]
 
@@ -75,7 +75,7 @@ class SmoothMix(NoisyObjective, BoxObjective):
         count = self.copies * (self.steps + 2)
         return Passes(count, count)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -86,7 +86,6 @@ class SmoothMix(NoisyObjective, BoxObjective):
 
         Memory grows with 2·m times the batch. Errors: those of every objective; `DataError`.
         """
-        check_batch(x, y)
         noise = draw(self.smoothing_noise, x, self.copies, generator)
         share = 0.5 - 0.5 * torch.rand(len(x), generator=generator, device=generator.device).to(x)
         path = self.path(model, x, y, noise)
@@ -94,7 +93,7 @@ class SmoothMix(NoisyObjective, BoxObjective):
         mixed = near + per_row(share, x) * (far - near)
         logits = copies_logits(model, torch.cat([near + noise, mixed + noise]))
         clean, between = logits.log_softmax(dim=-1).unflatten(0, (2, self.copies))
-        fit = cross_entropy(clean.flatten(0, 1), y.repeat(self.copies))
+        fit = copies_cross_entropy(clean, y)
         mixture = _divergence(_targets(clean, share), between)
         return Losses(fit + self.weight * mixture, {"cross_entropy": fit, "mixture": mixture})
 
@@ -110,8 +109,7 @@ class SmoothMix(NoisyObjective, BoxObjective):
         with lent(model) as judge:
             for _ in range(self.steps):
                 here = points[-1].detach().requires_grad_()
-                logits = copies_logits(judge, here + noise).double()
-                slope = input_gradient(label_losses(log_mean(logits.log_softmax(dim=-1)), y), here)
+                slope = input_gradient(smoothed_losses(judge, here + noise, y), here)
                 there = points[-1] + self.chosen_step_size * NORMS["l2"].steepest(slope)
                 points.append(there if box is None else there.clamp(*box))
         return torch.stack(points)

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from heatproof.objectives._noisy import NoisyObjective, copies_logits
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy
+from heatproof.objectives._objective import Losses, Passes, cross_entropy
 
 __all__ = ["Stability"]
 
@@ -44,7 +44,7 @@ class Stability(NoisyObjective):
         del dimension
         return Passes(2, 2)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -52,7 +52,6 @@ class Stability(NoisyObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return L with parts `cross_entropy` and `stability` (the mean of the distance)."""
-        check_batch(x, y)
         logits = copies_logits(model, torch.cat([x[None], self.noisy(x, 1, generator)]))
         first = cross_entropy(logits[0], y)
         clean, noisy = logits.log_softmax(dim=-1)

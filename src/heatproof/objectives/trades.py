@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from heatproof.objectives._ascent import SearchObjective, ascend, lent
-from heatproof.objectives._objective import Losses, Passes, check_batch, cross_entropy, logits_of
+from heatproof.objectives._objective import Losses, Passes, cross_entropy, logits_of
 
 __all__ = ["TRADES"]
 
@@ -43,7 +43,7 @@ class TRADES(SearchObjective):
         del dimension
         return Passes(self.steps + 3, self.steps + 2)
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
@@ -51,7 +51,6 @@ class TRADES(SearchObjective):
         generator: torch.Generator,
     ) -> Losses:
         """Return L with parts `cross_entropy` and `divergence`. Errors: those of every objective."""
-        check_batch(x, y)
         points = torch.cat([x, self.worst_points(model, x, generator)])
         logits = logits_of(model(points), len(points))
         clean, moved = logits.unflatten(0, (2, len(x)))

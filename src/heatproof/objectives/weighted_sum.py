@@ -83,7 +83,7 @@ class WeightedSum(Objective):
         """Return what the first term that knows says."""
         return next(filter(None, (term.objective.likely_knob(dimension) for term in self.terms)), "")
 
-    def __call__(
+    def _losses(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *event"],
