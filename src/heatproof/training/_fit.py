@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from heatproof._check import message
 from heatproof.data import DataSet
 from heatproof.errors import HeatproofError, InputError, ModelError
-from heatproof.objectives import Objective
 from heatproof.training._processes import agreed
 from heatproof.training._settings import TrainingSettings
 
-__all__ = ["check_batches", "check_kinds", "check_model", "check_same"]
+__all__ = ["check_batches", "check_kinds", "check_logits", "check_model", "check_same"]
 
 _RAW = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
 
 
-def check_kinds(model: object, data: object, objective: object, settings: object) -> None:
-    """Raise `InputError` for an argument of another class, `ModelError` for a model without weights."""
-    given = {"data": data, "objective": objective, "settings": settings}
-    kinds = {"data": DataSet, "objective": Objective, "settings": TrainingSettings}
-    for name, kind in kinds.items():
-        if not isinstance(given[name], kind):
+def check_kinds(model: object, **given: tuple[object, type]) -> None:
+    """Raise `InputError` for an argument of another class, `ModelError` for a model without weights.
+
+    `given` has each argument with its class, by name.
+    """
+    for name, (value, kind) in given.items():
+        if not isinstance(value, kind):
             allowed = f"an instance of {kind.__module__.split('._')[0]}.{kind.__name__}"
-            raise InputError(message(name, type(given[name]).__name__, allowed), name=name)
+            raise InputError(message(name, type(value).__name__, allowed), name=name)
     if not isinstance(model, nn.Module):
         raise ModelError(message("model", type(model).__name__, "a torch.nn.Module"), name="model")
     if not any(weight.requires_grad for weight in model.parameters()):
         advice = "Give it parameters, with requires_grad."
-        raise ModelError(message("model", "nothing to train", "trainable weights", advice), name="model")
+        raise ModelError(message("model", "nothing to train", "weights to train", advice), name="model")
 
 
 def check_batches(model: nn.Module, data: DataSet, settings: TrainingSettings, processes: int) -> None:
@@ -73,7 +73,11 @@ def check_same(accelerator: Accelerator, fingerprint: str) -> None:
 
 def check_model(model: nn.Module, data: DataSet, device: torch.device) -> None:
     """Run the model once on two inputs, in evaluation mode. Errors: `ModelError`."""
-    x = data.train.x[:2].to(device)
+    check_logits(model, data.train.x[:2].to(device), data.classes)
+
+
+def check_logits(model: nn.Module, x: Tensor, classes: int) -> None:
+    """Ask the model once, in evaluation mode. Errors: `ModelError` unless it gives finite (rows, classes)."""
     model.eval()
     try:
         with torch.no_grad():
@@ -83,11 +87,12 @@ def check_model(model: nn.Module, data: DataSet, device: torch.device) -> None:
             raise
         first = (str(error).strip().splitlines() or [""])[0]
         got = f"{type(error).__name__} ({first}) for inputs of shape {tuple(x.shape)}"
-        raise ModelError(message("model", got, "a module (B, *event) → (B, K)"), name="model") from error
-    _check_logits(logits, len(x), data.classes)
+        allowed = "a module (rows, *event) → (rows, classes)"
+        raise ModelError(message("model", got, allowed), name="model") from error
+    _check_values(logits, len(x), classes)
 
 
-def _check_logits(logits: object, rows: int, classes: int) -> None:
+def _check_values(logits: object, rows: int, classes: int) -> None:
     allowed = f"finite floating-point logits of shape ({rows}, {classes}), one for each class"
     got = type(logits).__name__
     if isinstance(logits, torch.Tensor):

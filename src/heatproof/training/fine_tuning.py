@@ -98,7 +98,9 @@ def finetune(
     check_whole("seed", seed, at_least=0)
     objective = GaussianAugmentation(noise_std=noise_std) if objective is None else objective
     settings = _settings(epochs, settings)
-    check_kinds(model, data, objective, settings)
+    check_kinds(
+        model, data=(data, DataSet), objective=(objective, Objective), settings=(settings, TrainingSettings)
+    )
     require_one("fine-tuning")
     _check_noise(objective, noise_std)
     with _own_flags(model):

@@ -22,7 +22,8 @@ from heatproof.errors import DivergenceError
 from heatproof.networks.graph import NodeBatch
 from heatproof.noise.additive import draw
 from heatproof.objectives import Losses, Natural, Objective
-from heatproof.training._graph_fit import check_graph_fit, tried
+from heatproof.training._fit import check_logits
+from heatproof.training._graph_fit import check_graph_fit
 from heatproof.training._graph_settings import GraphTrainingSettings
 from heatproof.training._record import EpochRecord
 from heatproof.training._session import epoch_seed
@@ -118,7 +119,7 @@ class _Training:
         )
         if self.pieces is not None:
             objective.check(self.batch, self.batch.length)
-        tried(model, self.shown, data)
+        check_logits(model, self.shown, data.classes)
 
     def run(self, on_epoch: Callable[[EpochRecord], None] | None, progress: Progress) -> GraphTrainingResult:
         """Train until nothing improves, and put the best weights back."""

@@ -99,7 +99,9 @@ def train(
     """
     check_whole("seed", seed, at_least=0)
     objective, settings = objective or Natural(), settings or TrainingSettings()
-    check_kinds(model, data, objective, settings)
+    check_kinds(
+        model, data=(data, DataSet), objective=(objective, Objective), settings=(settings, TrainingSettings)
+    )
     path = _checked_path(checkpoint)
     with torch.random.fork_rng(), own_accelerate(), lent_model(model):
         session = prepare(model, data, objective, settings, seed=seed, progress=progress)
