@@ -9,12 +9,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from heatproof.noise import Lattice
-from heatproof.noise.keyed import Stream, pieces
+from heatproof.noise.keyed import BLOCK, Stream, pieces
 
 __all__ = ["joint_draws"]
-
-_BLOCK = 1 << 16
-"""Numbers filled at once, as `keyed.fill` does; a larger input is filled alone."""
 
 
 def joint_draws(
@@ -27,7 +24,7 @@ def joint_draws(
     yielded is overwritten by the next draw.
     """
     source = torch.Generator()
-    rows = max(1, _BLOCK // codes.numel())
+    rows = max(1, BLOCK // codes.numel())
     buffer = torch.empty(rows, *codes.shape)
     for piece in pieces(0, samples):
         source.manual_seed(stream.word(piece.chunk.number))

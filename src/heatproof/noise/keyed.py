@@ -32,6 +32,7 @@ from heatproof.noise._noise import Noise
 from heatproof.noise.lattice import Lattice
 
 __all__ = [
+    "BLOCK",
     "Chunk",
     "Piece",
     "Stage",
@@ -48,7 +49,7 @@ _SCHEDULE = ((0, 0, 8), (128, 16, 32), (1024, 44, 256))
 """From which draw on, the number of the chunk that starts there, and the draws of a chunk."""
 _STAGE_BITS = 3
 _WORD = 0xFFFFFFFF
-_BLOCK = 1 << 16
+BLOCK = 1 << 16
 """Numbers drawn at once on a CPU, so that they stay in the cache. Part of the meaning of a seed."""
 
 
@@ -160,10 +161,10 @@ def fill(
     of that device whose state is overwritten, saves making one.
     """
     source = (torch.Generator(values.device) if source is None else source).manual_seed(stream.word(chunk))
-    if values.numel() <= _BLOCK or values.device.type != "cpu":
+    if values.numel() <= BLOCK or values.device.type != "cpu":
         noise.fill(values, source)
         return
-    for block in values.split(max(1, _BLOCK // values[0].numel())):
+    for block in values.split(max(1, BLOCK // values[0].numel())):
         noise.fill(block, source)
 
 
