@@ -18,7 +18,7 @@ import sys
 from typing import Any
 
 from training_cells import Cell, Plan, Protocol
-from training_contestants import CONSISTENCY, GAUSSIAN, OURS, definition
+from training_contestants import CONSISTENCY, GAUSSIAN, OURS, PUBLISHED_TRAINING, definition
 from training_run import main
 
 NAMES = (GAUSSIAN, CONSISTENCY, OURS, "natural")
@@ -53,16 +53,9 @@ def full(quick: bool) -> Plan:
         _cell(name, noise_std, seed, every) for seed in seeds for noise_std in (0.25, 0.5) for name in NAMES
     ]
     training = {
+        **PUBLISHED_TRAINING,
         "epochs": 1 if quick else 90,
-        "batch_size": 256,
         "learning_rate": 0.1,
-        "nesterov": False,
-        "weight_decay": 1e-4,
-        "schedule": "step",
-        "milestones": (1 / 3, 2 / 3),
-        "decay": 0.1,
-        "warmup": 0.0,
-        "gradient_clip": None,
         "augmentation": "crop_flip",
     }
     samples = {"estimation_samples": 100 if quick else 100_000, "selection_samples": 100, "alpha": 0.001}

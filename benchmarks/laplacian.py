@@ -22,10 +22,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +32,7 @@ from laplacian_memory import peak_bytes
 from torch import Tensor, nn
 
 from heatproof.equation.laplacian import Coordinates, Estimator, estimate
+from heatproof.runs.environment import environment
 
 POINTS = {2: 8, 64: 8, 784: 8, 3072: 1}
 FASTER, SMALLER, PASSES = 2.0, 10.0, 20.0
@@ -172,15 +171,7 @@ def _page(result: dict[str, Any]) -> str:
 
 
 def _machine() -> dict[str, Any]:
-    words = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.split(": ", 1)[1] for line in words.splitlines() if line.startswith("model name")]
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
+    return {**environment(), "load": os.getloadavg()}
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import sys
 from typing import Any
 
 from training_cells import Cell, Plan, Protocol
-from training_contestants import CONSISTENCY, FEW, GAUSSIAN, OURS, STEADY, definition
+from training_contestants import CONSISTENCY, FEW, GAUSSIAN, OURS, PUBLISHED_TRAINING, STEADY, definition
 from training_run import main
 
 LEARNING_RATE = 0.05
@@ -85,16 +85,9 @@ def full(quick: bool) -> Plan:
     ]
     others = [_cell(name, noise_std, 0, every) for name in OTHERS if name not in FEW for noise_std in LEVELS]
     training = {
+        **PUBLISHED_TRAINING,
         "epochs": 3 if quick else 90,
-        "batch_size": 256,
         "learning_rate": 0.01,
-        "nesterov": False,
-        "weight_decay": 1e-4,
-        "schedule": "step",
-        "milestones": (1 / 3, 2 / 3),
-        "decay": 0.1,
-        "warmup": 0.0,
-        "gradient_clip": None,
     }
     samples = {"estimation_samples": 100 if quick else 100_000, "selection_samples": 100, "alpha": 0.001}
     protocol = _protocol("mnist full", training, samples, rows=512 if quick else None)

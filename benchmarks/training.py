@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ import heatproof as hp
 from heatproof.data import DataSet, Split
 from heatproof.networks import LeNet, ResNet
 from heatproof.objectives import GaussianAugmentation, Natural, Objective
+from heatproof.runs.environment import environment
 from heatproof.training import EpochRecord, TrainingSettings
 
 TARGET = 1.05
@@ -189,14 +189,8 @@ def _now() -> float:
 
 
 def _machine() -> dict[str, Any]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "device": torch.cuda.get_device_name() if CUDA else "cpu, 1 thread, processor time",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
+    clock = "wall time" if CUDA else "processor time, 1 thread"
+    return {**environment(), "load": os.getloadavg(), "clock": clock}
 
 
 def _page(result: dict[str, Any]) -> str:

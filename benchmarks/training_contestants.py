@@ -23,7 +23,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["CONSISTENCY", "CONTESTANTS", "FEW", "GAUSSIAN", "OURS", "STEADY", "definition", "ours", "paper"]
+__all__ = [
+    "CONSISTENCY",
+    "CONTESTANTS",
+    "FEW",
+    "GAUSSIAN",
+    "OURS",
+    "PUBLISHED_TRAINING",
+    "STEADY",
+    "definition",
+    "ours",
+    "paper",
+]
 
 Definition: TypeAlias = Mapping[str, Any]
 
@@ -35,6 +46,20 @@ FEW = ("macer_few", "smoothadv_few", "smoothmix_few")
 
 _BALL = {"radius": 1.0, "steps": 10, "input_range": (0.0, 1.0)}
 _FEW_STEPS = {"steps": 2, "copies": 1}
+
+
+PUBLISHED_TRAINING: Mapping[str, Any] = {
+    "epochs": 90,
+    "batch_size": 256,
+    "nesterov": False,
+    "weight_decay": 1e-4,
+    "schedule": "step",
+    "milestones": (1 / 3, 2 / 3),
+    "decay": 0.1,
+    "warmup": 0.0,
+    "gradient_clip": None,
+}
+"""Of Cohen et al. (2019) and those who compare with them, but for the learning rate."""
 
 
 def ours(s: float) -> Definition:
